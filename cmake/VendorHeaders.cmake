@@ -1,0 +1,16 @@
+# Finds the vendors' public headers (types only; nothing of theirs is linked into libmfutrace.so).
+find_path(MFU_CUDA_INCLUDE cublasLt.h
+  HINTS ENV CUDA_HOME ENV CUDA_PATH
+  PATHS /usr/local/cuda /usr/local/cuda-13.0 /opt/cuda
+  PATH_SUFFIXES include targets/x86_64-linux/include)
+find_path(MFU_NCCL_INCLUDE nccl.h
+  HINTS ENV NCCL_HOME ENV CUDA_HOME
+  PATHS /usr/local/cuda /usr/local /usr
+  PATH_SUFFIXES include)
+if(NOT MFU_CUDA_INCLUDE OR NOT MFU_NCCL_INCLUDE)
+  message(FATAL_ERROR
+    "CUDA or NCCL headers not found (cublasLt.h: ${MFU_CUDA_INCLUDE}, nccl.h: ${MFU_NCCL_INCLUDE}). "
+    "Set CUDA_HOME and NCCL_HOME, or build only the tools with -DMFUTRACE_BUILD_INTERPOSE=OFF")
+endif()
+add_library(mfu_vendor_headers INTERFACE)
+target_include_directories(mfu_vendor_headers SYSTEM INTERFACE ${MFU_CUDA_INCLUDE} ${MFU_NCCL_INCLUDE})
