@@ -1,0 +1,136 @@
+// What analyses found: the only thing renderers, gates and exports read. Plain values, mergeable sums.
+//
+// Fractions are 0..1, times integer nanoseconds, FLOPs 128-bit integers. nullopt means the source
+// cannot know it; renderers print null or a dash, never 0. docs/METHOD.md defines every figure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/numeric/int128.h"
+#include "report/model/timeline.h"
+
+namespace mfutrace::report {
+
+using Flop = absl::uint128;
+
+// METHOD, "Time": compute_only + overlapped + exposed + mem_only + idle (+ unattributed) = window.
+struct TimeSplit {
+  int64_t window_ns = 0;
+  std::optional<int64_t> compute_ns;       // |C|
+  std::optional<int64_t> comm_ns;          // |N|
+  std::optional<int64_t> compute_only_ns;  // |C \ N|
+  std::optional<int64_t> overlapped_ns;    // |C n N|
+  std::optional<int64_t> exposed_ns;       // |N \ C|
+  std::optional<int64_t> mem_only_ns;      // |M \ (C u N)|
+  std::optional<int64_t> idle_ns;          // known only where every kernel is
+  std::optional<int64_t> unattributed_ns;  // the rest, where idle is not known
+};
+
+struct FlopSums {
+  std::optional<Flop> executed;
+  std::optional<Flop> model;
+  std::optional<Flop> full_attention;
+  std::map<std::string, Flop> executed_by_kind;        // gemm, attention, convolution, rnn, other
+  std::map<shapes::PeakRate, Flop> executed_by_rate;   // for utilization with mixed formats
+  std::map<shapes::PeakRate, Flop> model_by_rate;
+  Flop executed_without_rate = 0;                      // counted, but no peak to measure against
+};
+
+// A window of the whole run: all devices together.
+struct WindowSummary {
+  int64_t window_ns = 0;                  // sum over devices of each device's window
+  FlopSums flop;
+  std::optional<double> mfu;              // sum over formats of FLOP/peak, over window_ns
+  std::optional<double> hfu;
+  std::optional<double> mfu_single_peak;  // all FLOPs over the one peak below
+  std::optional<shapes::PeakRate> peak_rate;        // of the format with most FLOPs
+  std::optional<uint64_t> peak_flop_per_s;
+  std::string peak_source;
+  std::optional<std::map<std::string, double>> coverage;  // provenance -> share of kernel time
+  TimeSplit split;                        // summed over devices
+};
+
+struct RankResult {
+  int32_t rank = -1;
+  int32_t device = -1;
+  std::string host;
+  TimeSplit split;
+  std::optional<Flop> flop_executed;
+  std::optional<Flop> flop_model;
+  uint64_t dropped = 0;
+  uint64_t untimed = 0;
+};
+
+struct StepResult {
+  int32_t rank = -1;
+  uint32_t index = 0;
+  std::string name;
+  TimeSplit split;
+  std::optional<Flop> flop_executed;
+  std::optional<Flop> flop_model;
+};
+
+struct OpResult {
+  std::string label;
+  std::string kind;
+  std::string dtype;
+  std::string provenance;
+  uint64_t calls = 0;                     // over all ranks
+  std::optional<Flop> flop_executed;
+  std::optional<absl::uint128> bytes_least;
+  std::optional<int64_t> time_ns;         // sum of GPU time of its timed calls
+  uint64_t timed_calls = 0;
+  std::optional<uint64_t> peak_flop_per_s;
+};
+
+struct CommunicatorResult {
+  std::string id;
+  std::string name;
+  uint32_t size = 0;
+  std::vector<int32_t> ranks;
+  std::map<std::string, uint64_t> ops;    // "allreduce" -> calls, over all ranks
+  std::optional<absl::uint128> bytes;     // nccl-tests' S, summed over calls of all ranks
+  std::optional<absl::uint128> bus_bytes;
+  std::optional<int64_t> time_ns;         // per device unions, summed over ranks
+  std::optional<int64_t> exposed_ns;      // shared split: sums to the run's exposed time
+};
+
+// HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
+struct HtaCompat {
+  int64_t compute_us = 0;
+  int64_t comm_us = 0;
+  int64_t overlap_us = 0;
+  std::optional<double> overlap_pct;
+  int64_t idle_us = 0;
+  int64_t non_compute_us = 0;
+  int64_t span_us = 0;
+  std::string steps;                      // which profiler steps were taken
+};
+
+struct RunResult {
+  std::string title;                      // command or file name
+  std::string gpu;                        // name; "mixed" lists stay in `notes`
+  std::string source;                     // "mfutrace", "kineto"
+  uint32_t world_size = 0;
+  uint32_t devices = 0;
+  std::string timing;
+  std::string timing_reason;
+  WindowSummary run;
+  std::optional<WindowSummary> steady;
+  uint32_t steady_first_step = 0;
+  uint32_t steady_last_step = 0;
+  std::string steps_found_by;             // "marks", "period", "" = no steps
+  std::vector<RankResult> ranks;
+  std::vector<StepResult> steps;
+  std::vector<OpResult> ops;              // most time first, then most FLOPs
+  std::vector<CommunicatorResult> communicators;
+  Quality quality;
+  std::vector<HtaCompat> compat_hta;      // one a timeline, if asked
+};
+
+}  // namespace mfutrace::report

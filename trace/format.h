@@ -1,0 +1,324 @@
+// The bytes of a .mfut file, format 1. docs/FORMAT.md is the grammar in prose; this is the truth.
+//
+// A file is one FileHeader and then blocks. A block is a BlockHeader, an optional prefix, and records
+// of one fixed size (or, for kStrings and kFacts, of their own lengths). Little endian, natural
+// alignment inside a record, no padding that is not a named field. The file ends with a kEnd block if
+// the process ended in order; otherwise at whatever the last write(2) completed.
+//
+// Growth without breaking. Fields are only ever appended to a record: a reader takes
+// min(record_bytes, sizeof its own struct) and leaves the rest at the value-initialised default. A
+// block of unknown kind is skipped and counted, unless its header carries kMustUnderstand: then the
+// reader stops with "written by a newer mfutrace". The same holds for a kind whose `version` is newer
+// than the reader's. kFormatVersion changes only if FileHeader or BlockHeader change; readers accept
+// all older ones for ever.
+//
+// The trace holds facts (dimensions, formats, times, statuses), never FLOPs, peaks or verdicts: they
+// are computed when it is read, so that a corrected formula corrects old traces.
+//
+// Order. Whatever a record refers to (a signature, a lane, a string, a communicator) stands in an
+// earlier block of the same file. Call records are ordered within a lane, not across lanes. A file is
+// written by one process alone, by one thread at a time.
+//
+// Clocks. Host times are CLOCK_MONOTONIC nanoseconds of the writing machine. GPU times are nanoseconds
+// since the device's epoch, an arbitrary instant fixed when the device is first timed; kClockSamples
+// bound where on the host's clock instants of a device lie. kHostClock pairs tie CLOCK_MONOTONIC to
+// CLOCK_REALTIME.
+//
+// Counting. A call is either one call record, or part of one kCounts record (dropped for a full ring,
+// or counted without being recorded). Exact call totals of a file = call records + kCounts.calls.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "shapes/op.h"
+
+namespace mfutrace::trace {
+
+inline constexpr char kMagic[8] = {'m', 'f', 'u', 't', 'r', 'a', 'c', 'e'};
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kByteOrderMark = 0x01020304;
+inline constexpr uint32_t kBlockSync = 0x4b4c424d;  // "MBLK"
+inline constexpr uint32_t kMaxPayloadBytes = 1u << 20;
+
+struct FileHeader {
+  char magic[8];
+  uint32_t format_version;
+  uint32_t byte_order_mark;
+  uint32_t header_bytes;  // where the first block starts
+  uint32_t pid;
+  int64_t start_monotonic_ns;
+  int64_t start_realtime_ns;
+  uint32_t reserved[5];
+  uint32_t crc32c;  // of all bytes before this field
+};
+static_assert(sizeof(FileHeader) == 64);
+
+enum BlockFlags : uint8_t { kMustUnderstand = 1 };
+
+struct BlockHeader {
+  uint32_t sync;
+  uint16_t kind;
+  uint8_t version;  // of this kind's record layout, 1 so far
+  uint8_t flags;
+  uint32_t payload_bytes;  // prefix and records, without this header
+  uint16_t record_bytes;   // 0: records of their own lengths
+  uint16_t prefix_bytes;
+  uint32_t reserved;
+  uint32_t crc32c;  // of this header with this field 0, and the payload
+};
+static_assert(sizeof(BlockHeader) == 24);
+
+enum class BlockKind : uint16_t {
+  kStrings = 1,
+  kFacts = 2,
+  kDevices = 3,
+  kLanes = 4,
+  kThreads = 5,
+  kCommunicators = 6,
+  kGemmSignatures = 7,
+  kCollectiveSignatures = 8,
+  kOpaqueSignatures = 9,
+  kCalls = 10,
+  kTimedCalls = 11,
+  kCollectives = 12,
+  kTimedCollectives = 13,
+  kWideCalls = 14,
+  kCounts = 15,
+  kCounters = 16,
+  kHostClock = 17,
+  kClockSamples = 18,
+  kEnd = 19,
+};
+
+// String ids are per file, from 1; 0 means no string.
+// kStrings: {uint32 id, uint32 bytes, bytes, zero padding to 4} ...
+// kFacts:   {uint32 key_bytes, uint32 value_bytes, key, value, zero padding to 4} ...
+struct StringHeader {
+  uint32_t id;
+  uint32_t bytes;
+};
+struct FactHeader {
+  uint32_t key_bytes;
+  uint32_t value_bytes;
+};
+
+struct DeviceRecord {
+  int32_t ordinal;   // of the process: cuDeviceGet's index
+  uint32_t name;     // string: cuDeviceGetName
+  uint32_t bus_id;   // string: PCI bus id, "0000:1b:00.0"
+  uint32_t uuid;     // string: 32 hex digits
+  int32_t compute_major;
+  int32_t compute_minor;
+  int32_t sm_count;
+  int32_t clock_khz;         // cuDeviceGetAttribute CLOCK_RATE; 0 = not told
+  uint64_t memory_bytes;
+};
+static_assert(sizeof(DeviceRecord) == 40);
+
+// A lane is one (host thread, device, stream): where calls are issued and where they run.
+struct LaneRecord {
+  uint32_t id;
+  int32_t device;    // ordinal; -1 = unknown
+  uint64_t stream;   // handle, an opaque number; 0 = the default stream
+  uint32_t thread;   // kernel thread id
+  uint32_t reserved;
+};
+static_assert(sizeof(LaneRecord) == 24);
+
+struct ThreadRecord {
+  uint32_t thread;  // kernel thread id
+  uint32_t name;    // string: /proc/self/task/TID/comm
+};
+
+// One rank's view of a communicator. `id` is equal on all its members and tells it from all others of
+// the job: hash of the unique id; for splits hash of (parent id, n-th split of the parent, colour).
+struct CommunicatorRecord {
+  uint32_t index;        // per file, from 1; what collectives refer to
+  int32_t rank;          // of this process in the communicator
+  uint64_t id;
+  uint64_t parent_id;    // 0 = none
+  int32_t size;
+  int32_t device;        // ordinal; -1 = unknown
+  int32_t split_color;   // -1 = not from a split
+  uint32_t split_index;  // n-th split of the parent, from 1; 0 = not from a split
+  uint32_t name;         // string: ncclConfig_t.commName; 0 = none
+  uint32_t creation;     // order of creation in this process, from 1
+  uint8_t event;         // CommunicatorEvent
+  uint8_t reserved[7];
+};
+static_assert(sizeof(CommunicatorRecord) == 56);
+
+// A communicator is written when created and again, with the same index, when it ends.
+enum class CommunicatorEvent : uint8_t { kCreated = 0, kDestroyed = 1, kAborted = 2, kFinalized = 3 };
+
+// Signature ids are per file, from 1, shared by all signature kinds. `entry` is the string of the
+// intercepted function's name.
+struct GemmSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint64_t m;
+  uint64_t n;
+  uint64_t k;
+  uint64_t batch;
+  uint8_t a;  // shapes::Dtype, and so on down to d
+  uint8_t b;
+  uint8_t c;
+  uint8_t d;
+  uint8_t accumulate;  // shapes::Dtype
+  uint8_t math;        // shapes::MathMode
+  uint8_t op_a;        // shapes::Transpose
+  uint8_t op_b;
+  uint8_t beta;        // shapes::BetaUse
+  uint8_t flags;       // GemmFlags
+  uint8_t provenance;  // shapes::Provenance
+  uint8_t reserved;
+  uint32_t compute_code;  // the vendor's compute type as passed, for what `math` cannot say
+};
+static_assert(sizeof(GemmSignature) == 56);
+enum GemmFlags : uint8_t { kGauss3m = 1, kABroadcast = 2, kBBroadcast = 4 };
+
+struct CollectiveSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint64_t count;         // as in shapes::Collective
+  uint32_t communicator;  // index
+  int32_t peer;           // peer or root; -1 = none
+  uint8_t kind;           // shapes::CollectiveKind
+  uint8_t dtype;          // shapes::Dtype
+  uint8_t reduction;
+  uint8_t provenance;     // shapes::Provenance
+  uint32_t reserved;
+};
+static_assert(sizeof(CollectiveSignature) == 32);
+
+// A call that went through without being understood; counted by name.
+struct OpaqueSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint32_t reason;  // string; 0 = none
+  uint32_t reserved;
+};
+static_assert(sizeof(OpaqueSignature) == 16);
+
+enum CallFlags : uint8_t {
+  kCaptured = 1,  // issued into a stream capture: it ran zero times now
+  kGrouped = 2,   // inside an NCCL group: GPU times are those of the whole group on its stream
+};
+
+// Calls. `lane_flags` is the lane's id in the low 24 bits and CallFlags above. Host times are those
+// around the vendor's function; a duration that does not fit goes into kWideCalls.
+struct CallPrefix {
+  int64_t host_base_ns;  // CLOCK_MONOTONIC
+  int64_t gpu_base_ns;   // device time; meaningful in the timed kinds
+  int32_t device;        // whose clock gpu_base_ns is on; a block of a timed kind has one device
+  int32_t reserved;
+};
+static_assert(sizeof(CallPrefix) == 24);
+
+struct CallRecord {  // kCalls
+  uint32_t signature;
+  uint32_t lane_flags;
+  uint32_t host_begin_delta_ns;  // since host_base_ns
+  uint32_t host_duration_ns;
+};
+static_assert(sizeof(CallRecord) == 16);
+
+struct TimedCallRecord {  // kTimedCalls
+  CallRecord call;
+  uint32_t gpu_begin_delta_ns;  // since gpu_base_ns
+  uint32_t gpu_duration_ns;
+};
+static_assert(sizeof(TimedCallRecord) == 24);
+
+// Collectives also carry their sequence number in the communicator (from 1, counted at the call, so
+// that it survives dropped records). Send and Recv are counted like collectives.
+struct CollectiveRecord {  // kCollectives
+  CallRecord call;
+  uint32_t sequence;
+};
+static_assert(sizeof(CollectiveRecord) == 20);
+
+struct TimedCollectiveRecord {  // kTimedCollectives
+  CallRecord call;
+  uint32_t gpu_begin_delta_ns;
+  uint32_t gpu_duration_ns;
+  uint32_t sequence;
+};
+static_assert(sizeof(TimedCollectiveRecord) == 28);
+
+struct WideCallRecord {  // kWideCalls: no prefix, any value fits
+  uint32_t signature;
+  uint32_t lane_flags;
+  int64_t host_begin_ns;
+  int64_t host_end_ns;
+  int64_t gpu_begin_ns;
+  int64_t gpu_end_ns;
+  uint32_t sequence;  // 0 = not a collective
+  uint8_t is_timed;
+  uint8_t reserved[3];
+};
+static_assert(sizeof(WideCallRecord) == 48);
+
+enum class CountReason : uint8_t {
+  kDropped = 0,   // the thread's ring was full
+  kUntimed = 1,   // counted on purpose, outside the timed windows
+  kSizeLimit = 2, // the file had reached its limit
+};
+
+// Calls without a record of their own, in [host_begin_ns, host_end_ns).
+struct CountRecord {
+  uint32_t signature;
+  int32_t device;
+  uint64_t calls;
+  int64_t host_begin_ns;
+  int64_t host_end_ns;
+  uint8_t reason;  // CountReason
+  uint8_t flags;   // CallFlags that all of them share
+  uint8_t reserved[6];
+};
+static_assert(sizeof(CountRecord) == 40);
+
+// Named health counters of the library, cumulative; the last value of a name holds.
+struct CounterRecord {
+  uint32_t name;  // string
+  uint32_t reserved;
+  uint64_t value;
+};
+static_assert(sizeof(CounterRecord) == 16);
+
+struct HostClockRecord {
+  int64_t monotonic_ns;
+  int64_t realtime_ns;
+};
+static_assert(sizeof(HostClockRecord) == 16);
+
+// Device time gpu_ns lies in [host_min_ns, host_max_ns] of the host's clock. Also the re-anchoring
+// points of the device's epoch.
+struct ClockSampleRecord {
+  int32_t device;
+  uint32_t reserved;
+  int64_t gpu_ns;
+  int64_t host_min_ns;
+  int64_t host_max_ns;
+};
+static_assert(sizeof(ClockSampleRecord) == 32);
+
+enum class EndReason : uint8_t {
+  kExit = 0,       // exit() or return from main
+  kSizeLimit = 1,  // the file reached its limit; counting went on
+  kWriteError = 2,
+};
+
+struct EndRecord {
+  int64_t monotonic_ns;
+  uint64_t calls;  // successful intercepted calls of the process, by its own count
+  uint8_t reason;  // EndReason
+  uint8_t reserved[7];
+};
+static_assert(sizeof(EndRecord) == 24);
+
+// CRC-32C (Castagnoli, reflected polynomial 0x82f63b78), as in RFC 3720; `seed` chains calls.
+uint32_t Crc32c(uint32_t seed, const void* data, size_t bytes);
+
+}  // namespace mfutrace::trace
