@@ -1,0 +1,40 @@
+// Named health counters: every way in which the library can fail to see, time or store something.
+// Incremented from any thread, written by the flusher, shown by `mfutrace info` and in the report's
+// quality line. Append only at will; names, not values, are in the trace.
+#pragma once
+
+#include <cstdint>
+
+namespace mfutrace::interpose {
+
+#define MFU_COUNTERS(X)                                                             \
+  X(CallsDropped, "calls_dropped_ring_full")                                        \
+  X(SignaturesLost, "signatures_lost_table_full")                                   \
+  X(LanesLost, "lanes_lost_table_full")                                             \
+  X(UntimedPoolEmpty, "untimed_event_pool_empty")                                   \
+  X(UntimedCapturing, "untimed_stream_capturing")                                   \
+  X(UntimedNoContext, "untimed_no_context")                                         \
+  X(UntimedEventError, "untimed_event_error")                                       \
+  X(UntimedAtExit, "untimed_unfinished_at_exit")                                    \
+  X(UntimedLost, "untimed_context_destroyed")                                       \
+  X(NestedCalls, "nested_calls_not_counted")                                        \
+  X(FailedCalls, "failed_calls_not_counted")                                        \
+  X(UnresolvedCalls, "unresolved_calls")                                            \
+  X(SlotsExhausted, "real_functions_beyond_slots")                                  \
+  X(UnreadableLayouts, "cublaslt_layouts_unreadable")                               \
+  X(UnknownCommunicators, "collectives_on_unknown_communicators")                   \
+  X(ThreadsUnobserved, "threads_without_a_ring")                                    \
+  X(WriteErrors, "write_errors")                                                    \
+  X(BytesOverLimit, "calls_counted_only_after_size_limit")
+
+enum class Counter : uint8_t {
+#define MFU_COUNTER_ENUM(name, text) k##name,
+  MFU_COUNTERS(MFU_COUNTER_ENUM)
+#undef MFU_COUNTER_ENUM
+  kCount
+};
+
+// Relaxed atomic; safe anywhere, also before the session starts.
+void Count(Counter counter, uint64_t by = 1);
+
+}  // namespace mfutrace::interpose

@@ -1,0 +1,63 @@
+// The seam that observers write to: interning, timing and recording of successful calls.
+//
+// Called on the job's own threads inside intercepted calls. Nothing here blocks, throws, prints, or
+// changes errno. A full ring drops the record and counts the call (per signature, so that totals stay
+// exact). Observers know nothing of rings, files or the flusher; the recorder knows nothing of vendors.
+#pragma once
+
+#include <cstdint>
+
+#include "interpose/counters.h"
+#include "interpose/entry_points.h"
+#include "interpose/gpu_clock.h"
+#include "shapes/op.h"
+
+namespace mfutrace::interpose {
+
+// Starts the session at the first call of the process (reads options, opens nothing yet). False if
+// this process is not to be observed: disabled, after the drain at exit, or out of memory.
+bool Observing();
+
+// Ids of interned facts; 0 = could not be interned (counted), such calls are not recorded but counted.
+uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
+                    shapes::Provenance provenance);
+uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator, Entry entry);
+uint32_t InternOpaque(Entry entry, const char* reason);  // `reason` has static storage
+
+// A call between its begin and its end, on the caller's stack.
+struct OpenCall {
+  uint32_t signature = 0;
+  uint32_t lane = 0;
+  uint32_t sequence = 0;  // collectives: n-th on the communicator, from 1
+  uint8_t flags = 0;      // trace::CallFlags
+  Bracket bracket;
+  int64_t host_begin_ns = 0;
+  int64_t host_end_ns = 0;
+};
+
+// Before the vendor's function: finds the lane, opens the bracket, reads the host clock.
+OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence = 0);
+// After it: closes the bracket and records, or forgets the call if it failed.
+void EndCall(OpenCall& call, void* stream, bool succeeded);
+
+// For NCCL groups, whose calls run at the outermost group end: a call without bracket ...
+OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence);
+// ... recorded later with the bracket of its stream's group. Takes over one share of the bracket.
+void RecordHeld(const OpenCall& call, Bracket bracket);
+
+struct CommunicatorFacts {
+  uint64_t id = 0;         // equal on all members
+  uint64_t parent_id = 0;
+  int32_t rank = -1;
+  int32_t size = 0;
+  int32_t device = -1;
+  int32_t split_color = -1;
+  uint32_t split_index = 0;
+  const char* name = nullptr;  // copied
+};
+// Returns the communicator's index in the trace, from 1; 0 if it could not be kept.
+uint32_t RecordCommunicator(const CommunicatorFacts& facts);
+// `event` is trace::CommunicatorEvent. Also asks the flusher to write what it has.
+void RecordCommunicatorEnd(uint32_t index, uint8_t event);
+
+}  // namespace mfutrace::interpose
