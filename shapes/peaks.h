@@ -42,7 +42,6 @@ struct Gpu {
   // FLOP/s (OP/s for integers), dense; 0 = not published, in doubt, or not supported.
   uint64_t peak_flop_per_s[static_cast<int>(PeakRate::kCount)];
   std::string_view source;             // where the figures come from, one line
-  bool is_simulated;
 };
 
 // Exact match; nullptr for an unknown name.
