@@ -23,8 +23,9 @@ class Writer {
   bool Open(const char* path, uint32_t pid, int64_t monotonic_ns, int64_t realtime_ns,
             uint64_t max_file_bytes);
 
-  // Record space in the current block of this kind, opened if need be; nullptr once failed or full.
-  // The caller fills it at once. `prefix` (may be nullptr) is copied when a block is opened; to
+  // Zeroed record space in the current block of this kind, opened if need be; nullptr once failed.
+  // Records of calls (kCalls to kWideCalls) get nullptr also once the file has reached its limit
+  // (kFull); everything else is small and is still written. The caller fills it at once. `prefix` (may be nullptr) is copied when a block is opened; to
   // change it call EndBlock() first.
   void* Append(BlockKind kind, uint16_t record_bytes, const void* prefix = nullptr,
                uint16_t prefix_bytes = 0);
@@ -36,7 +37,8 @@ class Writer {
   // True while a block of this kind is open and has room for one more record of this size.
   bool HasOpenBlock(BlockKind kind, uint16_t record_bytes) const;
 
-  // Writes all closed and open blocks with write(2). A short or failed write makes the state kFailed.
+  // Writes all closed and open blocks with write(2). A failed write makes the state kFailed, for good,
+  // and cuts the file back to its last whole block.
   bool Flush();
   void Close();
 
