@@ -40,8 +40,8 @@ ROOMS = {
     "report/import/": (["shapes/", "report/model/", "report/import/"], VENDOR),
     "report/analyze/": (["shapes/", "report/model/", "report/analyze/"], VENDOR),
     "report/render/": (["shapes/", "report/model/timeline.h", "report/analyze/results.h",
-                        "report/render/"], VENDOR),
-    "gate/": (["shapes/", "report/analyze/results.h", "gate/"], VENDOR),
+                        "report/analyze/rates.h", "report/render/"], VENDOR),
+    "gate/": (["shapes/", "report/analyze/results.h", "report/analyze/rates.h", "gate/"], VENDOR),
     "cli/": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h", "trace/dump.h",
               "report/", "gate/", "cli/"], VENDOR),
     # The simulated node is tests' independent witness: it may know nothing of the product.

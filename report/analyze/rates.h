@@ -1,0 +1,116 @@
+// Rates and summaries read off results: quotients of two figures of results.h, nothing else.
+// Renderers and gates call these instead of dividing on their own, so that one word has one value
+// everywhere.
+//
+// nullopt where a part is unknown or the divisor is zero. No I/O, no text.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/analyze/results.h"
+
+namespace mfutrace::report {
+
+inline std::optional<double> Ratio(std::optional<int64_t> part, int64_t whole) {
+  if (!part.has_value() || whole <= 0) return std::nullopt;
+  return static_cast<double>(*part) / static_cast<double>(whole);
+}
+
+// Per second of `time_ns`. For a window summed over devices this is the mean of one device.
+inline std::optional<double> PerSecond(std::optional<absl::uint128> amount,
+                                       std::optional<int64_t> time_ns) {
+  if (!amount.has_value() || !time_ns.has_value() || *time_ns <= 0) return std::nullopt;
+  return static_cast<double>(*amount) / static_cast<double>(*time_ns) * 1e9;
+}
+
+// FLOP/s while the operation ran: over its timed calls alone, since untimed ones have no time.
+inline std::optional<double> FlopPerSecond(const OpResult& op) {
+  if (op.calls == 0 || op.timed_calls == 0) return std::nullopt;
+  const std::optional<double> rate = PerSecond(op.flop_executed, op.time_ns);
+  if (!rate.has_value()) return std::nullopt;
+  return *rate * static_cast<double>(op.timed_calls) / static_cast<double>(op.calls);
+}
+
+inline std::optional<double> OfPeak(const OpResult& op) {
+  const std::optional<double> rate = FlopPerSecond(op);
+  if (!rate.has_value() || !op.peak_flop_per_s.has_value() || *op.peak_flop_per_s == 0) {
+    return std::nullopt;
+  }
+  return *rate / static_cast<double>(*op.peak_flop_per_s);
+}
+
+// True where kernels outside the intercepted libraries go unseen: compute is then a lower bound,
+// exposed communication an upper bound, and so is every MFU a lower bound.
+inline bool HidesKernels(const WindowSummary& window) {
+  return !window.coverage.has_value() && !window.split.idle_ns.has_value();
+}
+
+struct StepSummary {
+  uint32_t step_count = 0;    // distinct step indices
+  uint64_t window_count = 0;  // steps x ranks
+  int64_t median_ns = 0;
+  int64_t min_ns = 0;
+  int64_t max_ns = 0;
+  std::optional<Flop> flop_model;  // of the median window; the mean where steps differ
+  bool is_flop_equal = false;      // the same in every step of every rank
+};
+
+// Of the steps in [first, last]; nullopt if there are none.
+inline std::optional<StepSummary> SummarizeSteps(const std::vector<StepResult>& steps,
+                                                 uint32_t first, uint32_t last) {
+  std::vector<int64_t> windows_ns;
+  std::map<uint32_t, bool> indices;
+  StepSummary summary;
+  summary.is_flop_equal = true;
+  bool is_flop_known = true;
+  Flop flop_sum = 0;
+  std::optional<Flop> flop_first;
+  for (const StepResult& step : steps) {
+    if (step.index < first || step.index > last) continue;
+    windows_ns.push_back(step.split.window_ns);
+    indices[step.index] = true;
+    if (!step.flop_model.has_value()) {
+      is_flop_known = false;
+      continue;
+    }
+    if (!flop_first.has_value()) flop_first = step.flop_model;
+    if (*step.flop_model != *flop_first) summary.is_flop_equal = false;
+    flop_sum += *step.flop_model;
+  }
+  if (windows_ns.empty()) return std::nullopt;
+  std::sort(windows_ns.begin(), windows_ns.end());
+  const size_t count = windows_ns.size();
+  summary.step_count = static_cast<uint32_t>(indices.size());
+  summary.window_count = count;
+  summary.min_ns = windows_ns.front();
+  summary.max_ns = windows_ns.back();
+  summary.median_ns = count % 2 == 1 ? windows_ns[count / 2]
+                                     : windows_ns[count / 2 - 1] +
+                                           (windows_ns[count / 2] - windows_ns[count / 2 - 1]) / 2;
+  if (is_flop_known) summary.flop_model = flop_sum / count;
+  summary.is_flop_equal = summary.is_flop_equal && is_flop_known;
+  return summary;
+}
+
+// Share of calls of the operations that do arithmetic, by how their FLOPs are known.
+inline std::map<std::string, double> CallShareByProvenance(const std::vector<OpResult>& ops) {
+  std::map<std::string, uint64_t> calls;
+  uint64_t total = 0;
+  for (const OpResult& op : ops) {
+    if (op.kind == "collective") continue;
+    calls[op.provenance] += op.calls;
+    total += op.calls;
+  }
+  std::map<std::string, double> shares;
+  for (const auto& [provenance, count] : calls) {
+    if (total > 0) shares[provenance] = static_cast<double>(count) / static_cast<double>(total);
+  }
+  return shares;
+}
+
+}  // namespace mfutrace::report

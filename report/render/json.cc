@@ -1,0 +1,245 @@
+// Writes the JSON object of a run. A small writer of its own, because the integers of a large run
+// do not fit the 64 bits that JSON libraries keep.
+#include "report/render/json.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include "report/render/units.h"
+
+namespace mfutrace::report {
+namespace {
+
+// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629).
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates and what lies beyond U+10FFFF.
+  if (lead == 0xe0 && byte(1) < 0xa0) return 0;
+  if (lead == 0xed && byte(1) > 0x9f) return 0;
+  if (lead == 0xf0 && byte(1) < 0x90) return 0;
+  if (lead == 0xf4 && byte(1) > 0x8f) return 0;
+  return length;
+}
+
+// Text of one value, whatever its type; nullopt is null.
+std::string Value(int64_t value) { return std::to_string(value); }
+std::string Value(uint64_t value) { return std::to_string(value); }
+std::string Value(uint32_t value) { return std::to_string(value); }
+std::string Value(absl::uint128 value) { return Decimal(value); }
+std::string Value(const std::string& value) { return JsonQuote(value); }
+
+// The shortest text that reads back as the same double.
+std::string Value(double value) {
+  if (!std::isfinite(value)) return "null";
+  std::array<char, 64> buffer;
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  std::string text(buffer.data(), result.ptr);
+  // A fraction stays recognisable as one: 1 would read back as an integer.
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+template <typename T>
+std::string Value(const std::optional<T>& value) {
+  return value.has_value() ? Value(*value) : "null";
+}
+
+std::string TextOrNull(const std::string& text) { return text.empty() ? "null" : Value(text); }
+std::string RankOrNull(int32_t rank) { return rank < 0 ? "null" : Value(int64_t{rank}); }
+std::string SizeOrNull(uint32_t size) { return size == 0 ? "null" : Value(size); }
+
+// {"key": value, ...} on one line; values are finished JSON texts.
+class Object {
+ public:
+  Object& Add(std::string_view key, const std::string& json) {
+    text_ += text_.empty() ? "{\"" : ", \"";
+    text_.append(key);
+    text_ += "\": ";
+    text_ += json;
+    return *this;
+  }
+  std::string Text() const { return text_.empty() ? "{}" : text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+void AddTimes(const TimeSplit& split, Object& object) {
+  object.Add("window_ns", Value(split.window_ns))
+      .Add("compute_ns", Value(split.compute_ns))
+      .Add("comm_ns", Value(split.comm_ns))
+      .Add("compute_only_ns", Value(split.compute_only_ns))
+      .Add("overlapped_ns", Value(split.overlapped_ns))
+      .Add("exposed_ns", Value(split.exposed_ns))
+      .Add("mem_only_ns", Value(split.mem_only_ns))
+      .Add("idle_ns", Value(split.idle_ns))
+      .Add("unattributed_ns", Value(split.unattributed_ns));
+}
+
+std::string FlopByKindText(const FlopSums& flop) {
+  Object object;
+  for (const char* kind : {"gemm", "attention", "convolution", "rnn", "other"}) {
+    const auto found = flop.executed_by_kind.find(kind);
+    const bool is_known = flop.executed.has_value();
+    const Flop sum = found == flop.executed_by_kind.end() ? Flop(0) : found->second;
+    object.Add(kind, is_known ? Value(sum) : "null");
+  }
+  return object.Text();
+}
+
+std::string CoverageText(const std::optional<std::map<std::string, double>>& coverage) {
+  if (!coverage.has_value()) return "null";
+  Object object;
+  for (const auto& [provenance, share] : *coverage) object.Add(provenance, Value(share));
+  return object.Text();
+}
+
+std::string WindowText(const RunResult& result, const WindowSummary& window) {
+  Object object;
+  object.Add("gpu", TextOrNull(result.gpu))
+      .Add("world_size", SizeOrNull(result.world_size))
+      .Add("devices", Value(result.devices))
+      .Add("window_ns", Value(window.window_ns))
+      .Add("flop_executed", Value(window.flop.executed))
+      .Add("flop_model", Value(window.flop.model))
+      .Add("flop_full_attention", Value(window.flop.full_attention))
+      .Add("flop_by_kind", FlopByKindText(window.flop))
+      .Add("peak_flop_per_s", Value(window.peak_flop_per_s))
+      .Add("mfu", Value(window.mfu))
+      .Add("hfu", Value(window.hfu))
+      .Add("timing", TextOrNull(result.timing))
+      .Add("coverage", CoverageText(window.coverage));
+  return object.Text();
+}
+
+std::string RankText(const RankResult& rank) {
+  Object object;
+  object.Add("rank", RankOrNull(rank.rank)).Add("device", RankOrNull(rank.device));
+  AddTimes(rank.split, object);
+  object.Add("flop_executed", Value(rank.flop_executed))
+      .Add("dropped", Value(rank.dropped))
+      .Add("untimed", Value(rank.untimed));
+  return object.Text();
+}
+
+std::string StepText(const StepResult& step) {
+  Object object;
+  object.Add("rank", RankOrNull(step.rank))
+      .Add("index", Value(step.index))
+      .Add("name", TextOrNull(step.name));
+  AddTimes(step.split, object);
+  return object.Text();
+}
+
+std::string OpText(const OpResult& op) {
+  Object object;
+  object.Add("label", Value(op.label))
+      .Add("kind", Value(op.kind))
+      .Add("dtype", TextOrNull(op.dtype))
+      .Add("calls", Value(op.calls))
+      .Add("flop_executed", Value(op.flop_executed))
+      .Add("bytes_least", Value(op.bytes_least))
+      .Add("time_ns", Value(op.time_ns))
+      .Add("provenance", TextOrNull(op.provenance));
+  return object.Text();
+}
+
+std::string RankListText(const std::vector<int32_t>& ranks) {
+  if (ranks.empty()) return "null";  // a communicator without members does not exist
+  std::string text;
+  for (const int32_t rank : ranks) text += (text.empty() ? "[" : ", ") + RankOrNull(rank);
+  return text + "]";
+}
+
+std::string CommunicatorText(const CommunicatorResult& communicator) {
+  Object ops;
+  for (const auto& [name, calls] : communicator.ops) ops.Add(name, Value(calls));
+  Object object;
+  object.Add("id", TextOrNull(communicator.id))
+      .Add("name", TextOrNull(communicator.name))
+      .Add("size", SizeOrNull(communicator.size))
+      .Add("ranks", RankListText(communicator.ranks))
+      .Add("ops", ops.Text())
+      .Add("bytes", Value(communicator.bytes))
+      .Add("time_ns", Value(communicator.time_ns))
+      .Add("exposed_ns", Value(communicator.exposed_ns));
+  return object.Text();
+}
+
+std::string HtaText(const HtaCompat& hta) {
+  Object object;
+  object.Add("steps", TextOrNull(hta.steps))
+      .Add("compute_us", Value(hta.compute_us))
+      .Add("comm_us", Value(hta.comm_us))
+      .Add("overlap_us", Value(hta.overlap_us))
+      .Add("overlap_pct", Value(hta.overlap_pct))
+      .Add("idle_us", Value(hta.idle_us))
+      .Add("non_compute_us", Value(hta.non_compute_us))
+      .Add("span_us", Value(hta.span_us));
+  return object.Text();
+}
+
+template <typename T>
+std::string Array(const std::vector<T>& items, std::string (*render)(const T&)) {
+  std::string text;
+  for (const T& item : items) text += (text.empty() ? "[\n    " : ",\n    ") + render(item);
+  return text.empty() ? "[]" : text + "\n  ]";
+}
+
+}  // namespace
+
+std::string JsonQuote(const std::string& text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = Utf8Length(std::string_view(text).substr(i));
+    const char c = text[i];
+    if (length == 0) {
+      quoted += "\xef\xbf\xbd";
+      ++i;
+    } else if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+      ++i;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      quoted += "\\u00";
+      quoted += kHex[c >> 4];
+      quoted += kHex[c & 15];
+      ++i;
+    } else {
+      quoted.append(text, i, length);
+      i += length;
+    }
+  }
+  quoted += '"';
+  return quoted;
+}
+
+std::string RenderJson(const RunResult& result) {
+  std::string text = "{\n  \"schema\": " + std::to_string(kJsonSchema);
+  const auto add = [&text](const char* key, const std::string& json) {
+    text += ",\n  \"";
+    text += key;
+    text += "\": " + json;
+  };
+  add("run", WindowText(result, result.run));
+  add("steady", result.steady.has_value() ? WindowText(result, *result.steady) : "null");
+  add("ranks", Array(result.ranks, RankText));
+  add("steps", Array(result.steps, StepText));
+  add("ops", Array(result.ops, OpText));
+  add("communicators", Array(result.communicators, CommunicatorText));
+  if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
+  text += "\n}\n";
+  return text;
+}
+
+}  // namespace mfutrace::report
