@@ -76,6 +76,7 @@ enum class Pass : uint8_t { kForward = 0, kBackward = 1 };
 
 // Scaled dot-product attention of `batch` sequences of equal length. Grouped queries: heads_q is a
 // multiple of heads_kv. Windows count keys kept beside the diagonal key; -1 means no limit.
+// Without a causal mask the diagonal of a window ends at the last query and the last key.
 struct Attention {
   uint64_t batch = 0;
   uint64_t heads_q = 0;
