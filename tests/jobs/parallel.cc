@@ -58,6 +58,7 @@ Ranks RanksFromEnvironment() {
 void UseOwnGpu(const Ranks& ranks) {
   int gpus = 0;
   Check(cudaGetDeviceCount(&gpus));
+  if (gpus == 1) return;  // one rank, or a launcher that shows each rank its own
   if (ranks.local_rank >= gpus) {
     std::fprintf(stderr, "rank %d needs GPU %d, but this machine has %d\n", ranks.rank,
                  ranks.local_rank, gpus);

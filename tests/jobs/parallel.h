@@ -19,7 +19,7 @@ struct Ranks {
 // RANK, WORLD_SIZE and LOCAL_RANK of the environment; a single rank without them.
 Ranks RanksFromEnvironment();
 
-// Makes the local rank's GPU current. One GPU per local rank, or the job ends with a message.
+// Makes the local rank's GPU current: its own of several, or the only one it is shown.
 void UseOwnGpu(const Ranks& ranks);
 
 // The world communicator. Rank 0 writes the unique id to `rendezvous` (through a rename), the
