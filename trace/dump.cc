@@ -1,0 +1,183 @@
+// Text of each record, made on the way through the file. Keeps the strings of the file, to print
+// names in place of ids, and nothing else.
+#include "trace/dump.h"
+
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "shapes/dtype.h"
+#include "shapes/label.h"
+
+namespace mfutrace::trace {
+namespace {
+
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(text), "\"");
+}
+
+absl::string_view DtypeName(uint8_t value) {
+  return View(shapes::NameOf(static_cast<shapes::Dtype>(value)));
+}
+
+absl::string_view NameOf(uint8_t value, std::initializer_list<absl::string_view> names) {
+  return value < names.size() ? *(names.begin() + value) : absl::string_view("unknown");
+}
+
+std::string Flags(uint8_t flags) {
+  std::string text;
+  if ((flags & kCaptured) != 0) absl::StrAppend(&text, " captured");
+  if ((flags & kGrouped) != 0) absl::StrAppend(&text, " grouped");
+  if (const int rest = flags & ~(kCaptured | kGrouped); rest != 0) {
+    absl::StrAppend(&text, " flags=", absl::Hex(rest));
+  }
+  return text;
+}
+
+shapes::Gemm GemmOf(const GemmSignature& record) {
+  shapes::Gemm gemm;
+  gemm.m = record.m;
+  gemm.n = record.n;
+  gemm.k = record.k;
+  gemm.batch = record.batch;
+  gemm.a = static_cast<shapes::Dtype>(record.a);
+  gemm.b = static_cast<shapes::Dtype>(record.b);
+  gemm.c = static_cast<shapes::Dtype>(record.c);
+  gemm.d = static_cast<shapes::Dtype>(record.d);
+  gemm.accumulate = static_cast<shapes::Dtype>(record.accumulate);
+  gemm.math = static_cast<shapes::MathMode>(record.math);
+  gemm.op_a = static_cast<shapes::Transpose>(record.op_a);
+  gemm.op_b = static_cast<shapes::Transpose>(record.op_b);
+  gemm.gauss_3m = (record.flags & kGauss3m) != 0;
+  return gemm;
+}
+
+class Dumper : public Visitor {
+ public:
+  explicit Dumper(const std::function<void(absl::string_view)>& line) : line_(line) {}
+
+  void OnHeader(const FileHeader& header) override {
+    Line("header format=", header.format_version, " pid=", header.pid,
+         " monotonic_ns=", header.start_monotonic_ns, " realtime_ns=", header.start_realtime_ns);
+  }
+
+  void OnString(uint32_t id, absl::string_view text) override {
+    strings_[id] = std::string(text);
+    Line("string ", id, " ", Quoted(text));
+  }
+
+  void OnFact(absl::string_view key, absl::string_view value) override {
+    Line("fact ", absl::Utf8SafeCEscape(key), "=", Quoted(value));
+  }
+
+  void OnDevice(const DeviceRecord& device) override {
+    Line("device ", device.ordinal, " ", Name(device.name), " bus=", Name(device.bus_id),
+         " uuid=", Name(device.uuid), " cc=", device.compute_major, ".", device.compute_minor,
+         " sms=", device.sm_count, " clock_khz=", device.clock_khz,
+         " memory_bytes=", device.memory_bytes);
+  }
+
+  void OnLane(const LaneRecord& lane) override {
+    Line("lane ", lane.id, " device=", lane.device, " stream=0x", absl::Hex(lane.stream),
+         " thread=", lane.thread);
+  }
+
+  void OnThread(const ThreadRecord& thread) override {
+    Line("thread ", thread.thread, " ", Name(thread.name));
+  }
+
+  void OnCommunicator(const CommunicatorRecord& record) override {
+    Line("communicator ", record.index, " ",
+         NameOf(record.event, {"created", "destroyed", "aborted", "finalized"}), " id=0x",
+         absl::Hex(record.id), " parent=0x", absl::Hex(record.parent_id), " rank=", record.rank,
+         "/", record.size, " device=", record.device, " split=", record.split_index,
+         " color=", record.split_color, " creation=", record.creation, " ", Name(record.name));
+  }
+
+  void OnGemmSignature(const GemmSignature& record) override {
+    const shapes::Label label = shapes::LabelOf(GemmOf(record));
+    Line("signature ", record.id, " ", Name(record.entry), " ", View(label.text()),
+         " c=", DtypeName(record.c), " d=", DtypeName(record.d),
+         " accumulate=", DtypeName(record.accumulate), " compute=", record.compute_code,
+         " beta=", NameOf(record.beta, {"unknown", "zero", "nonzero"}), " flags=", record.flags,
+         " ", View(shapes::NameOf(static_cast<shapes::Provenance>(record.provenance))));
+  }
+
+  void OnCollectiveSignature(const CollectiveSignature& record) override {
+    Line("signature ", record.id, " ", Name(record.entry), " ",
+         View(shapes::NameOf(static_cast<shapes::CollectiveKind>(record.kind))), " ",
+         DtypeName(record.dtype), " count=", record.count, " communicator=", record.communicator,
+         " peer=", record.peer, " reduction=", record.reduction, " ",
+         View(shapes::NameOf(static_cast<shapes::Provenance>(record.provenance))));
+  }
+
+  void OnOpaqueSignature(const OpaqueSignature& record) override {
+    Line("signature ", record.id, " ", Name(record.entry), " opaque ", Name(record.reason));
+  }
+
+  void OnCall(const Call& call) override {
+    std::string text =
+        absl::StrCat(call.is_collective ? "collective " : "call ", call.signature,
+                     " lane=", call.lane, " host=", call.host_begin_ns, "..", call.host_end_ns);
+    if (call.is_timed) {
+      absl::StrAppend(&text, " gpu=", call.gpu_begin_ns, "..", call.gpu_end_ns);
+    }
+    if (call.is_collective) absl::StrAppend(&text, " sequence=", call.sequence);
+    Line(text, Flags(call.flags));
+  }
+
+  void OnCount(const CountRecord& record) override {
+    Line("count ", record.signature, " ",
+         NameOf(record.reason, {"dropped", "untimed", "size_limit"}), " calls=", record.calls,
+         " device=", record.device, " host=", record.host_begin_ns, "..", record.host_end_ns,
+         Flags(record.flags));
+  }
+
+  void OnCounter(const CounterRecord& record) override {
+    Line("counter ", Name(record.name), "=", record.value);
+  }
+
+  void OnHostClock(const HostClockRecord& record) override {
+    Line("host_clock monotonic_ns=", record.monotonic_ns, " realtime_ns=", record.realtime_ns);
+  }
+
+  void OnClockSample(const ClockSampleRecord& record) override {
+    Line("clock_sample device=", record.device, " gpu_ns=", record.gpu_ns,
+         " host=", record.host_min_ns, "..", record.host_max_ns);
+  }
+
+  void OnEnd(const EndRecord& record) override {
+    Line("end ", NameOf(record.reason, {"exit", "size_limit", "write_error"}),
+         " calls=", record.calls, " monotonic_ns=", record.monotonic_ns);
+  }
+
+ private:
+  template <typename... Parts>
+  void Line(const Parts&... parts) {
+    line_(absl::StrCat(parts...));
+  }
+
+  // A string by its id: quoted, "-" for none, "#7" for one that the file never gave.
+  std::string Name(uint32_t id) const {
+    if (id == 0) return "-";
+    const auto found = strings_.find(id);
+    return found == strings_.end() ? absl::StrCat("#", id) : Quoted(found->second);
+  }
+
+  const std::function<void(absl::string_view)>& line_;
+  std::unordered_map<uint32_t, std::string> strings_;
+};
+
+}  // namespace
+
+absl::StatusOr<Outcome> Dump(const std::string& path,
+                             const std::function<void(absl::string_view line)>& line) {
+  Dumper dumper(line);
+  return ReadTrace(path, dumper);
+}
+
+}  // namespace mfutrace::trace
