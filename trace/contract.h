@@ -23,6 +23,9 @@ inline constexpr char kRingRecords[] = "MFUTRACE_RING";       // records per thr
 inline constexpr char kForceEvents[] = "MFUTRACE_FORCE_EVENTS";  // 1: also where it serialises streams
 inline constexpr char kQuiet[] = "MFUTRACE_QUIET";            // 1: say nothing on stderr
 inline constexpr char kRole[] = "MFUTRACE_ROLE";              // free text, e.g. prefill
+
+// Of the tool alone: where `run` finds the library, if not beside itself.
+inline constexpr char kLibrary[] = "MFUTRACE_LIBRARY";
 }  // namespace env
 
 // Keys of the facts block (format.h, kFacts): UTF-8 key and value, the last value of a key holds.

@@ -1,0 +1,31 @@
+// Traces on disk -> RunResult, for the verbs that show results: `report`, and the summary after
+// `run`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "report/analyze/analyze.h"
+#include "report/analyze/results.h"
+
+namespace mfutrace::cli {
+
+struct LoadRunOptions {
+  report::AnalyzeOptions analyze;
+  bool hta_all_steps = false;  // --compat-steps all
+};
+
+// Files and folders. A file that cannot be read is skipped with a note in the result's quality as
+// long as another can; the first error is returned if none can.
+absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
+                                          const LoadRunOptions& options);
+
+// The newest mfutrace-* folder in the current one. kNotFound says what to do instead.
+absl::StatusOr<std::string> NewestRun();
+
+// Peaks of the user: the file given, or the default one where `path` is empty.
+absl::Status LoadPeaks(const std::string& path, const std::vector<std::string>& overrides,
+                       report::AnalyzeOptions& options);
+
+}  // namespace mfutrace::cli

@@ -1,0 +1,78 @@
+// mfutrace <verb>: the table of verbs. Each verb is a file of its own.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/args.h"
+#include "cli/verbs.h"
+
+namespace {
+
+struct Verb {
+  const char* name;
+  const char* arguments;
+  const char* synopsis;
+  int (*run)(int argc, char** argv);
+};
+
+constexpr Verb kVerbs[] = {
+    {"run", "[options] [--] CMD...", "run a command and record every process it starts",
+     mfutrace::cli::RunVerb},
+    {"report", "[RUN|FILE...] [outputs]", "MFU, where the time went, operations, communication",
+     mfutrace::cli::ReportVerb},
+    {"info", "[RUN|FILE]", "what a trace holds: header, counts, drops, integrity; --dump",
+     mfutrace::cli::InfoVerb},
+    {"peaks", "[NAME]", "known GPUs, their dense peaks and where the figures come from",
+     mfutrace::cli::PeaksVerb},
+};
+
+void PrintVerbs(FILE* stream) {
+  std::fputs("usage: mfutrace VERB [options]\n\n", stream);
+  for (const Verb& verb : kVerbs) {
+    std::fprintf(stream, "  mfutrace %-8s%-26s%s\n", verb.name, verb.arguments, verb.synopsis);
+  }
+  std::fputs(
+      "\nRUN is a folder of traces; without one, the newest mfutrace-* here.\n"
+      "mfutrace VERB --help explains one verb; mfutrace --version.\n",
+      stream);
+}
+
+const Verb* FindVerb(const std::string& name) {
+  for (const Verb& verb : kVerbs) {
+    if (name == verb.name) return &verb;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    PrintVerbs(stdout);
+    return mfutrace::cli::kExitOk;
+  }
+  const std::string word = argv[1];
+  if (word == "--version" || word == "-V") {
+    std::puts("mfutrace " MFU_VERSION);
+    return mfutrace::cli::kExitOk;
+  }
+  const bool is_help = word == "--help" || word == "-h" || word == "help";
+  if (is_help && argc < 3) {
+    PrintVerbs(stdout);
+    return mfutrace::cli::kExitOk;
+  }
+  const Verb* verb = FindVerb(is_help ? argv[2] : word);
+  if (verb != nullptr && is_help) {
+    std::string help = "--help";
+    std::vector<char*> arguments = {argv[2], help.data(), nullptr};
+    return verb->run(2, arguments.data());
+  }
+  if (verb != nullptr) return verb->run(argc - 1, argv + 1);
+
+  std::vector<std::string> names;
+  for (const Verb& known : kVerbs) names.emplace_back(known.name);
+  const std::string wrong = is_help ? argv[2] : word;
+  mfutrace::cli::Say("no verb \"" + wrong + "\"" + mfutrace::cli::Suggestion(wrong, names));
+  std::fputs("  Try: mfutrace --help\n", stderr);
+  return mfutrace::cli::kExitBadUse;
+}

@@ -1,0 +1,29 @@
+// Where the preloaded library is, and whether the loader will take it: what `run` checks first.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace mfutrace::cli {
+
+// Absolute path: $MFUTRACE_LIBRARY, else beside this program in the build tree or the install tree.
+absl::StatusOr<std::string> FindPreloadLibrary();
+
+// `library` in front of what is in LD_PRELOAD already, named once.
+std::string PrependPreload(const std::string& library, const std::string& existing);
+
+// "2.36" of the C library installed here, nullopt where none of the usual places has a glibc. Read
+// from the file, since this program is linked statically and asking libc would name its own.
+std::optional<std::string> InstalledGlibc();
+
+// Empty, or one line on why this machine's loader cannot take the library.
+std::string WhyTooOld(const std::optional<std::string>& glibc);
+
+// Empty, or one clause on why the preload cannot reach the program at `path`: linked statically,
+// for musl, for another processor, or set-user-id. Scripts are judged by what they start, so not at
+// all.
+std::string WhyOutOfReach(const std::string& path);
+
+}  // namespace mfutrace::cli

@@ -1,0 +1,152 @@
+// mfutrace report: one read of the traces, all outputs.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
+#include "cli/args.h"
+#include "cli/load_run.h"
+#include "cli/verbs.h"
+#include "report/render/json.h"
+#include "report/render/terminal.h"
+
+namespace mfutrace::cli {
+namespace {
+
+struct ReportOptions {
+  CommonOptions common;
+  std::vector<std::string> paths;
+  std::string json;
+  std::string compat;
+  std::string compat_steps;
+  std::vector<std::string> only;
+  std::vector<std::string> peaks;
+  std::string peaks_file;
+  std::string skip_warmup = "auto";
+  int top = 0;
+  int rank = -1;
+  bool force = false;
+};
+
+void Declare(CLI::App& app, ReportOptions& options) {
+  AddCommonOptions(app, options.common);
+  app.add_option("RUN", options.paths,
+                 "folders of traces, .mfut files, or traces of the PyTorch profiler (.json, "
+                 ".json.gz, .tar.gz); default: the newest mfutrace-* here");
+  app.add_option("--json", options.json, "write all figures as JSON to this file (- = stdout)");
+  app.add_option("--only", options.only, "sections: summary,budget,ops,comm,ranks,quality")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--top", options.top, "rows of each table")->check(CLI::PositiveNumber);
+  app.add_option("--rank", options.rank, "this rank alone")->check(CLI::NonNegativeNumber);
+  app.add_option("--skip-warmup", options.skip_warmup, "steps to leave out, or auto");
+  app.add_option("--peak", options.peaks, "dense peak in FLOP/s, e.g. bf16=989.4e12; repeatable")
+      ->allow_extra_args(false);
+  app.add_option("--peaks", options.peaks_file,
+                 "peaks file (TOML); default ~/.config/mfutrace/peaks.toml");
+  app.add_option("--compat", options.compat, "also count as another tool does: hta")
+      ->check(CLI::IsMember({"hta"}));
+  app.add_option("--compat-steps", options.compat_steps,
+                 "steps that count with --compat: all (default: as that tool does)")
+      ->check(CLI::IsMember({"all"}));
+  app.add_flag("-f,--force", options.force, "overwrite existing files");
+}
+
+// Fills what the analysis needs; an exit code if an option makes no sense.
+int Interpret(const ReportOptions& options, LoadRunOptions& load,
+              report::TerminalOptions& terminal) {
+  if (options.skip_warmup != "auto") {
+    const std::optional<uint64_t> steps = ParseByteCount(options.skip_warmup);
+    if (!steps.has_value() || *steps > UINT32_MAX ||
+        options.skip_warmup.find_first_not_of("0123456789") != std::string::npos) {
+      Say("--skip-warmup: expected a number of steps or auto, got " + options.skip_warmup);
+      return kExitBadUse;
+    }
+    load.analyze.skip_warmup_steps = static_cast<uint32_t>(*steps);
+  }
+  if (options.rank >= 0) load.analyze.rank = options.rank;
+  load.analyze.compat_hta = options.compat == "hta";
+  load.hta_all_steps = options.compat_steps == "all";
+  if (options.top > 0) terminal.top = static_cast<size_t>(options.top);
+  if (!options.only.empty()) terminal.sections = 0;
+  for (const std::string& name : options.only) {
+    const std::optional<report::Section> section = report::SectionNamed(name);
+    if (!section.has_value()) {
+      Say("--only: no section " + name +
+          Suggestion(name, {"summary", "budget", "ops", "comm", "ranks", "quality"}));
+      return kExitBadUse;
+    }
+    terminal.sections |= *section;
+  }
+  const absl::Status status = LoadPeaks(options.peaks_file, options.peaks, load.analyze);
+  return status.ok() ? kExitOk : SayStatus(status);
+}
+
+// Where a figure is missing because nobody knows the peak, how to supply it.
+void ExplainMissingPeak(const report::RunResult& result) {
+  if (result.run.mfu.has_value() || !result.run.flop.executed.has_value()) return;
+  if (*result.run.flop.executed == 0 || result.gpu.empty()) return;
+  Say("unknown peak of \"" + result.gpu + "\"; no MFU without it");
+  std::string format = "bf16";
+  if (!result.run.flop.executed_by_rate.empty()) {
+    format = std::string(shapes::NameOf(result.run.flop.executed_by_rate.begin()->first));
+  }
+  std::fprintf(stderr,
+               "  FLOP/s and all times are still reported. If you know the dense figure:\n"
+               "  mfutrace report --peak %s=148e12        (or add it to "
+               "~/.config/mfutrace/peaks.toml)\n",
+               format.c_str());
+}
+
+}  // namespace
+
+int ReportVerb(int argc, char** argv) {
+  CLI::App app("MFU, where the time went, operations and communication of a recorded run.",
+               "report");
+  ReportOptions options;
+  Declare(app, options);
+  if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
+
+  LoadRunOptions load;
+  report::TerminalOptions terminal;
+  if (const int code = Interpret(options, load, terminal); code != kExitOk) return code;
+  if (options.paths.empty()) {
+    absl::StatusOr<std::string> newest = NewestRun();
+    if (!newest.ok()) return SayStatus(newest.status());
+    if (!options.common.is_quiet) Say("reading " + *newest);
+    options.paths.push_back(*std::move(newest));
+  }
+  const absl::StatusOr<report::RunResult> result = LoadRun(options.paths, load);
+  if (!result.ok()) return SayStatus(result.status());
+  if (!options.common.is_quiet) ExplainMissingPeak(*result);
+
+  const bool json_to_stdout = options.json == "-";
+  if (!options.json.empty()) {
+    const std::string json = report::RenderJson(*result);
+    if (json_to_stdout) {
+      std::fwrite(json.data(), 1, json.size(), stdout);
+    } else if (const int code = WriteOutput(options.json, json, options.force); code != kExitOk) {
+      return code;
+    }
+  }
+  if (json_to_stdout || options.common.is_quiet) {
+    // The quality line is not on the page then: damage must still be heard of.
+    for (const std::string& note : result->quality.notes) {
+      if (result->quality.damaged_files > 0) Say("note: " + note);
+    }
+  } else {
+    terminal.use_color = UseColor(options.common, stdout);
+    std::string text = report::RenderTerminal(*result, terminal);
+    if (!result->compat_hta.empty()) text += "\n" + report::RenderHta(*result, terminal);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+  if (std::fflush(stdout) != 0) {
+    Say("cannot write the report to stdout");
+    return kExitBadUse;
+  }
+  return kExitOk;
+}
+
+}  // namespace mfutrace::cli
