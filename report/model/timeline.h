@@ -34,6 +34,7 @@ struct Work {
   uint32_t op = kNoIndex;             // into Timeline::ops: the call it belongs to, if known
   uint32_t communicator = kNoIndex;   // into Timeline::communicators
   uint32_t stream = 0;                // dense index, for per-stream views
+  uint32_t kernel = kNoIndex;         // into Timeline::kernel_names, where the source names kernels
   WorkClass work_class = WorkClass::kCompute;
 };
 
@@ -108,6 +109,9 @@ struct Timeline {
   std::string path;
   int32_t rank = -1;            // world rank; -1 = unknown
   uint32_t world_size = 0;      // 0 = unknown
+  uint32_t pid = 0;             // 0 = unknown
+  int32_t restart_attempt = -1; // of an elastic launcher; -1 = unknown
+  int64_t start_realtime_ns = 0;  // when the process was first seen, CLOCK_REALTIME; 0 = unknown
   std::string host;
   std::string command;          // first words, for the headline
   std::string timing;           // "events", "count", "kineto"
@@ -118,6 +122,7 @@ struct Timeline {
   std::vector<OpCall> calls;    // in host order where host times exist
   std::vector<CountedCalls> counted;
   std::vector<Work> works;
+  std::vector<std::string> kernel_names;
   std::vector<Communicator> communicators;
   std::vector<StepMark> steps;
   Quality quality;
@@ -128,6 +133,8 @@ struct Timeline {
   bool has_shapes = false;
   // First to last intercepted call, host clock; what the run's window is without device times.
   Interval host_window;
+  // Half the width of the bracket that ties the device's clock to the host's, median of its samples.
+  std::optional<int64_t> clock_residual_ns;
 };
 
 }  // namespace mfutrace::report
