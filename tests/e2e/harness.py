@@ -18,8 +18,8 @@ from pathlib import Path
 import mfut
 import truth
 
-BUILD = Path(os.environ.get("MFU_BUILD_DIR", "build/release")).resolve()
 SOURCE = Path(os.environ.get("MFU_SOURCE_DIR", Path(__file__).parents[2])).resolve()
+BUILD = Path(os.environ.get("MFU_BUILD_DIR", SOURCE / "build/release")).resolve()
 SHARED = Path(os.environ.get("MFU_SHARED_DIR", SOURCE.parent / "shared"))
 SIMGPU = BUILD / "tests/simgpu/lib"
 PRELOAD = BUILD / "interpose/libmfutrace.so"
@@ -27,16 +27,15 @@ JOBS = BUILD / "tests/jobs"
 TOOL = BUILD / "cli/mfutrace"
 LAUNCH = SOURCE / "tests/jobs/launch.py"
 TIMEOUT_S = 120
+CRC_LIMIT_BYTES = 2 << 20  # checksums in Python take their time
 
 
 class Outcome:
     """What a run left behind."""
 
-    def __init__(self, status, stdout, stderr, folder):
+    def __init__(self, status, stdout, stderr, folder, out):
         self.status, self.stdout, self.stderr = status, stdout, stderr
-        self.out = folder / "out"
-        self.log_folder = folder / "log"
-        self.folder = folder
+        self.folder, self.out, self.log_folder = folder, out, folder / "log"
         self._traces = None
 
     def trace_paths(self):
@@ -45,7 +44,7 @@ class Outcome:
     @property
     def traces(self):
         if self._traces is None:
-            self._traces = [mfut.Trace(path, check_crc=path.stat().st_size < 2 << 20)
+            self._traces = [mfut.Trace(path, path.stat().st_size < CRC_LIMIT_BYTES)
                             for path in self.trace_paths()]
         return self._traces
 
@@ -58,96 +57,111 @@ class Outcome:
     def log(self):
         return truth.read(self.log_folder)
 
-    def describe(self):
+    def report(self, *args):
+        """The JSON report of the traces, with the simulated device's peaks."""
+        peaks = self.log_folder / "peaks.toml"
+        options = ["--peaks", str(peaks)] if peaks.exists() else []
+        done = subprocess.run([str(TOOL), "report", str(self.out), "--json", "-", *options, *args],
+                              check=False, capture_output=True, timeout=TIMEOUT_S)
+        assert done.returncode == 0, f"report: status {done.returncode}, {done.stderr!r}"
+        return json.loads(done.stdout)
+
+    def __str__(self):
         return (f"status {self.status}\nstdout: {self.stdout[-2000:]!r}\n"
                 f"stderr: {self.stderr[-2000:]!r}")
 
 
-class JobTest(unittest.TestCase):
-    """Base of all end-to-end tests."""
+class Bench:
+    """A folder in which jobs are run; `close` removes it unless MFU_KEEP is set."""
 
-    maxDiff = 4000
-
-    @classmethod
-    def setUpClass(cls):
-        for path in (SIMGPU, PRELOAD, JOBS):
-            if not path.exists():
-                raise unittest.SkipTest(f"not built: {path}")
-
-    def setUp(self):
+    def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="mfutrace-e2e-"))
         self._runs = 0
 
-    def tearDown(self):
-        failed = any(error for _, error in self._outcome.errors) if hasattr(
-            self._outcome, "errors") else False
-        if failed and os.environ.get("MFU_KEEP"):
+    def close(self):
+        if os.environ.get("MFU_KEEP"):
             sys.stderr.write(f"kept {self.folder}\n")
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def environment(self, folder, preload, extra):
-        env = {key: value for key, value in os.environ.items()
-               if not key.startswith(("MFUTRACE_", "SIMGPU_", "LD_PRELOAD", "RANK", "WORLD_SIZE"))}
-        env["LD_LIBRARY_PATH"] = str(SIMGPU)
-        env["SIMGPU_LOG"] = str(folder / "log")
-        env["SIMGPU_DEVICES"] = "8"
-        env["TMPDIR"] = str(folder)
-        env["MFUTRACE_OUT"] = str(folder / "out")
-        if preload:
-            env["LD_PRELOAD"] = str(PRELOAD)
-        env.update({key: str(value) for key, value in extra.items()})
-        return env
-
-    def run_command(self, command, preload=True, env=None, cwd=None, timeout=TIMEOUT_S, **options):
+    def new_folder(self):
         self._runs += 1
         folder = self.folder / f"run{self._runs}"
         folder.mkdir()
-        with subprocess.Popen([str(word) for word in command],
-                              env=self.environment(folder, preload, env or {}),
-                              cwd=cwd or folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, start_new_session=True, **options) as job:
+        return folder
+
+    def run(self, command, preload=True, env=None, cwd=None, timeout=TIMEOUT_S, **options):
+        folder = self.new_folder()
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith(("MFUTRACE_", "SIMGPU_", "LD_PRELOAD", "RANK",
+                                              "WORLD_SIZE", "LOCAL_RANK", "CUDA_"))}
+        environment.update(LD_LIBRARY_PATH=str(SIMGPU), SIMGPU_LOG=str(folder / "log"),
+                           SIMGPU_DEVICES="8", TMPDIR=str(folder),
+                           MFUTRACE_OUT=str(folder / "out"))
+        if preload:
+            environment["LD_PRELOAD"] = str(PRELOAD)
+        environment.update({key: str(value) for key, value in (env or {}).items()})
+        words = [str(word) for word in command]
+        with subprocess.Popen(words, env=environment, cwd=cwd or folder, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              start_new_session=True, **options) as job:
             try:
                 stdout, stderr = job.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(job.pid, signal.SIGKILL)
                 stdout, stderr = job.communicate()
-                self.fail(f"{command}: still running after {timeout} s\n{stderr[-2000:]!r}")
-        return Outcome(job.returncode, stdout, stderr, folder)
+                raise AssertionError(
+                    f"{words}: still running after {timeout} s\n{stderr[-2000:]!r}") from None
+        return Outcome(job.returncode, stdout, stderr, folder, Path(environment["MFUTRACE_OUT"]))
 
-    def run_job(self, name, *args, ranks=1, **options):
+    def job(self, name, *args, ranks=1, **options):
         command = [JOBS / f"job_{name}", *args]
         if ranks > 1:
             command = [sys.executable, LAUNCH, ranks, "--timeout", TIMEOUT_S - 10, "--", *command]
-        return self.run_command(command, **options)
+        return self.run(command, **options)
 
-    def run_good_job(self, name, *args, **options):
-        outcome = self.run_job(name, *args, **options)
-        self.assertEqual(outcome.status, 0, outcome.describe())
+    def good_job(self, name, *args, **options):
+        outcome = self.job(name, *args, **options)
+        assert outcome.status == 0, outcome
         return outcome
 
-    def run_tool(self, *args, env=None, cwd=None, timeout=TIMEOUT_S):
-        if not TOOL.exists():
-            self.skipTest(f"not built: {TOOL}")
-        self._runs += 1
-        folder = self.folder / f"run{self._runs}"
-        folder.mkdir()
-        done = subprocess.run([str(TOOL), *(str(arg) for arg in args)], check=False,
-                              env=self.environment(folder, False, env or {}), cwd=cwd or folder,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
-        return Outcome(done.returncode, done.stdout, done.stderr, folder)
-
-    def report(self, outcome, *args):
-        """The JSON report of a run's traces, with the simulated device's peaks."""
-        peaks = outcome.log_folder / "peaks.toml"
-        options = ["--peaks", peaks] if peaks.exists() else []
-        done = self.run_tool("report", outcome.out, "--json", "-", *options, *args)
-        self.assertEqual(done.status, 0, done.describe())
-        return json.loads(done.stdout)
+    def tool(self, *args, **options):
+        return self.run([TOOL, *args], preload=False, **options)
 
 
-def compute_ops(log):
-    return [op for op in log if op.kind in ("gemm", "collective")]
+def require(*paths):
+    for path in paths:
+        if not path.exists():
+            raise unittest.SkipTest(f"not built: {path}")
+
+
+class JobTest(unittest.TestCase):
+    """Base of tests that start their own jobs, on a bench of their own."""
+
+    maxDiff = 4000
+
+    @classmethod
+    def setUpClass(cls):
+        require(SIMGPU, PRELOAD, JOBS)
+
+    def setUp(self):
+        self.bench = Bench()
+        self.addCleanup(self.bench.close)
+
+    def assert_same_as_without(self, name, *args, same_stderr=True, env=None, **options):
+        """Runs a job with and without the library; returns the run with it."""
+        bare = self.bench.job(name, *args, preload=False, env=env, **options)
+        watched = self.bench.job(name, *args, env=env, **options)
+        self.assertEqual(watched.status, bare.status, watched)
+        self.assertEqual(watched.stdout, bare.stdout)
+        if same_stderr:
+            self.assertEqual(watched.stderr, bare.stderr)
+        self.assertEqual(bare.trace_paths(), [])
+        return watched
+
+
+def gemm_ops(log, pid=None):
+    return [op for op in log if op.kind == "gemm" and pid in (None, op.pid)]
 
 
 def union(intervals):
