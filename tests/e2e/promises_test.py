@@ -164,6 +164,11 @@ class WaysToCall(harness.JobTest):
         run = self.bench.good_job("noplt", "--count", 300)
         self.assertEqual(run.trace.total_calls(), 300)
 
+    def test_a_runtime_linked_statically(self):
+        run = self.bench.good_job("static_cudart", "--count", 300)
+        self.assertEqual(run.trace.total_calls(), 300)
+        self.assertTrue(all(call.gpu_begin is not None for call in run.trace.calls))
+
     def test_two_versions_in_one_process(self):
         jobs = harness.JOBS
         libraries = f"{harness.SIMGPU}:{jobs}/cuda-12"
