@@ -25,9 +25,10 @@ struct UserGpu {
   std::string name;
   uint64_t memory_bytes_per_s = 0;  // 0 = not given
   std::map<shapes::PeakRate, uint64_t> peak_flop_per_s;
-  std::string source;
+  std::string source;  // never empty: the file's path where it names none
 };
 
+// Of one file, or of several appended: the first entry with a GPU's name holds.
 struct UserPeaks {
   std::string path;  // where they come from; empty = no file
   std::vector<UserGpu> gpus;

@@ -1,0 +1,334 @@
+// Analyzer: summaries one by one, results once all are there.
+#include "report/analyze/analyze.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "report/analyze/comm.h"
+#include "report/analyze/compat_hta.h"
+#include "report/analyze/mfu.h"
+#include "report/analyze/ops.h"
+#include "report/analyze/ranks.h"
+#include "report/analyze/steps.h"
+#include "report/analyze/summary.h"
+#include "shapes/label.h"
+
+namespace mfutrace::report {
+namespace {
+
+constexpr size_t kMaxNamedOpaque = 10;
+constexpr uint32_t kMinSteps = 3;  // fewer tell nothing about what is steady
+constexpr uint32_t kMinSteadySteps = 2;
+
+void AddNote(std::vector<std::string>& notes, std::string note) {
+  if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
+}
+
+// One word for all devices: the common one, or "mixed".
+std::string Common(const std::vector<DeviceSummary>& devices, std::string DeviceSummary::*member) {
+  std::set<std::string> values;
+  for (const DeviceSummary& device : devices) values.insert(device.*member);
+  return values.size() == 1 ? *values.begin() : "mixed";
+}
+
+std::string TitleOf(const std::vector<DeviceSummary>& devices) {
+  for (const DeviceSummary& device : devices) {
+    if (!device.command.empty()) return device.command;
+  }
+  const std::string& path = devices.front().path;
+  return path.substr(path.rfind('/') + 1);
+}
+
+// Shares of kernel time; nullopt unless every device knows all its kernels.
+class CoverageSum {
+ public:
+  void Add(const std::optional<KernelTimes>& times) {
+    if (!times.has_value()) {
+      is_known_ = false;
+      return;
+    }
+    for (size_t i = 0; i < sum_.size(); ++i) sum_[i] += (*times)[i];
+  }
+  std::optional<std::map<std::string, double>> Shares() const {
+    int64_t total_ns = 0;
+    for (const int64_t ns : sum_) total_ns += ns;
+    if (!is_known_ || total_ns == 0) return std::nullopt;
+    std::map<std::string, double> shares;
+    for (size_t i = 0; i < sum_.size(); ++i) {
+      if (sum_[i] == 0) continue;
+      shares[std::string(shapes::NameOf(static_cast<shapes::Provenance>(i)))] =
+          static_cast<double>(sum_[i]) / static_cast<double>(total_ns);
+    }
+    return shares;
+  }
+
+ private:
+  KernelTimes sum_ = {};
+  bool is_known_ = true;
+};
+
+WindowSummary RunSummary(const std::vector<DeviceSummary>& devices, const PeakTable& peaks,
+                         std::vector<std::string>& notes) {
+  std::vector<DeviceWindow> windows;
+  SplitSum split;
+  CoverageSum coverage;
+  for (const DeviceSummary& device : devices) {
+    windows.push_back({device.gpu, device.window_ns, &device.flop});
+    split.Add(SplitOf(device.times, device.knowledge));
+    coverage.Add(device.kernel_ns);
+  }
+  WindowSummary run;
+  Utilize(windows, peaks, run, notes);
+  run.split = split.total();
+  run.coverage = coverage.Shares();
+  if (split.devices_without_times() > 0 && split.devices_without_times() < devices.size()) {
+    AddNote(notes, absl::StrCat(split.devices_without_times(), " of ", devices.size(),
+                                " devices have no GPU times: the time split is of the others"));
+  }
+  return run;
+}
+
+WindowSummary SteadySummary(const std::vector<DeviceSummary>& devices, uint32_t first,
+                            uint32_t last, const PeakTable& peaks,
+                            std::vector<std::string>& notes) {
+  std::vector<StepRange> ranges;
+  for (const DeviceSummary& device : devices) ranges.push_back(RangeOf(device, first, last));
+  std::vector<DeviceWindow> windows;
+  SplitSum split;
+  CoverageSum coverage;
+  bool is_lower_bound = false;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    windows.push_back({devices[i].gpu, ranges[i].window_ns, &ranges[i].flop});
+    TimeSplit part = SplitOf(ranges[i].times, devices[i].knowledge);
+    part.window_ns = ranges[i].window_ns;
+    split.Add(part);
+    coverage.Add(devices[i].kernel_ns.has_value() ? std::optional(ranges[i].kernel_ns)
+                                                  : std::nullopt);
+    is_lower_bound = is_lower_bound || ranges[i].is_lower_bound;
+  }
+  WindowSummary steady;
+  Utilize(windows, peaks, steady, notes);
+  steady.split = split.total();
+  steady.coverage = coverage.Shares();
+  if (is_lower_bound) {
+    AddNote(notes,
+            "calls without a record of their own reach across the border of the steady "
+            "window; they are left out there");
+  }
+  return steady;
+}
+
+void FillSteps(const std::vector<DeviceSummary>& devices, RunResult& result) {
+  for (const DeviceSummary& device : devices) {
+    for (size_t k = 0; k < device.steps.size(); ++k) {
+      const StepSums& sums = device.steps[k];
+      StepResult step;
+      step.rank = device.rank;
+      step.index = static_cast<uint32_t>(k);
+      step.name = sums.name;
+      step.split = SplitOf(sums.times, device.knowledge);
+      if (!sums.has_straddling_calls) {
+        step.flop_executed = sums.flop.executed;
+        step.flop_model = sums.flop.model;
+      }
+      result.steps.push_back(std::move(step));
+    }
+    if (!device.steps.empty()) {
+      result.steps_found_by = device.steps_are_marks ? "marks" : "period";
+    }
+  }
+}
+
+void FillSteady(const std::vector<DeviceSummary>& devices, const AnalyzeOptions& options,
+                const PeakTable& peaks, RunResult& result) {
+  uint32_t count = UINT32_MAX;
+  uint32_t first = 0;
+  for (const DeviceSummary& device : devices) {
+    count = std::min(count, static_cast<uint32_t>(device.steps.size()));
+    std::vector<int64_t> durations_ns;
+    for (const StepSums& step : device.steps) {
+      durations_ns.push_back(step.window.end_ns - step.window.begin_ns);
+    }
+    first = std::max(first, FirstSteadyStep(durations_ns));
+  }
+  if (count < kMinSteps) {
+    if (count == 0 && !result.steps.empty()) {
+      AddNote(result.quality.notes, "no steady window: steps were found on some devices only");
+    }
+    return;
+  }
+  if (options.skip_warmup_steps.has_value()) first = *options.skip_warmup_steps;
+  if (uint64_t{first} + kMinSteadySteps > count) {
+    AddNote(result.quality.notes,
+            absl::StrCat("no steady window: ", count, " steps, ", first, " of them warm-up"));
+    return;
+  }
+  result.steady_first_step = first;
+  result.steady_last_step = count - 1;
+  result.steady = SteadySummary(devices, first, count - 1, peaks, result.quality.notes);
+}
+
+void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& quality) {
+  std::map<std::string, uint64_t> counters;
+  int64_t residual_ns = -1;
+  bool has_brackets = false;
+  for (const DeviceSummary* device : devices) {
+    quality.dropped += device->quality.dropped;
+    quality.untimed += device->quality.untimed;
+    quality.captured += device->quality.captured;
+    quality.damaged_files += device->quality.damaged_files;
+    for (const std::string& note : device->quality.notes) AddNote(quality.notes, note);
+    for (const auto& [name, value] : device->quality.counters) counters[name] += value;
+    residual_ns = std::max(residual_ns, device->clock_residual_ns.value_or(-1));
+    has_brackets = has_brackets || device->knowledge == TimeKnowledge::kBrackets;
+  }
+  for (const auto& [name, value] : counters) {
+    if (name == "files_without_end") {
+      AddNote(quality.notes, absl::StrCat(value, value == 1 ? " file has" : " files have",
+                                          " no end record (process killed, or still running): "
+                                          "figures end at the last flush"));
+    }
+    quality.counters.emplace_back(name, value);
+  }
+  if (has_brackets) {
+    AddNote(quality.notes,
+            "only intercepted calls have GPU times: compute is a lower bound, "
+            "exposed communication an upper bound");
+  }
+  if (quality.captured > 0) {
+    AddNote(quality.notes, absl::StrCat(quality.captured,
+                                        " calls were captured into CUDA graphs; what the graphs "
+                                        "ran is not counted"));
+  }
+  if (residual_ns >= 0) {
+    AddNote(quality.notes,
+            absl::StrCat("GPU times lie on the host's clock to within ", residual_ns, " ns"));
+  }
+}
+
+void NameOpaque(const std::vector<OpResult>& ops, Quality& quality) {
+  std::map<std::string, uint64_t> calls;
+  for (const OpResult& op : ops) {
+    if (op.kind == std::string(shapes::NameOf(shapes::OpKind::kOpaque)))
+      calls[op.label] += op.calls;
+  }
+  if (calls.empty()) return;
+  std::vector<std::pair<std::string, uint64_t>> names(calls.begin(), calls.end());
+  std::stable_sort(names.begin(), names.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string text = "seen but not understood, no FLOPs counted: ";
+  for (size_t i = 0; i < std::min(names.size(), kMaxNamedOpaque); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", names[i].first, " (", names[i].second, ")");
+  }
+  if (names.size() > kMaxNamedOpaque) {
+    absl::StrAppend(&text, " and ", names.size() - kMaxNamedOpaque, " more");
+  }
+  AddNote(quality.notes, std::move(text));
+}
+
+void NameGpus(const std::vector<DeviceSummary>& devices, RunResult& result) {
+  result.gpu = Common(devices, &DeviceSummary::gpu);
+  if (result.gpu != "mixed") return;
+  std::map<std::string, uint32_t> counts;
+  for (const DeviceSummary& device : devices) {
+    ++counts[device.gpu.empty() ? "unnamed" : device.gpu];
+  }
+  std::string text = "GPUs:";
+  for (const auto& [name, count] : counts) absl::StrAppend(&text, " ", count, " x ", name, ",");
+  text.pop_back();
+  AddNote(result.quality.notes, std::move(text));
+}
+
+}  // namespace
+
+struct Analyzer::State {
+  AnalyzeOptions options;
+  std::vector<DeviceSummary> devices;
+  std::vector<std::pair<int32_t, HtaCompat>> compat_hta;  // by rank
+  absl::Status status;
+};
+
+Analyzer::Analyzer(AnalyzeOptions options) : state_(std::make_unique<State>()) {
+  state_->options = std::move(options);
+}
+
+Analyzer::~Analyzer() = default;
+
+void Analyzer::Add(const Timeline& timeline) {
+  absl::StatusOr<DeviceSummary> summary = Summarize(timeline);
+  if (!summary.ok()) {
+    state_->status.Update(summary.status());
+    return;
+  }
+  state_->devices.push_back(*std::move(summary));
+  if (state_->options.compat_hta && timeline.source == SourceKind::kKineto) {
+    state_->compat_hta.emplace_back(timeline.rank, ComputeHtaCompat(timeline));
+  }
+}
+
+absl::StatusOr<RunResult> Analyzer::Finish() {
+  if (!state_->status.ok()) return state_->status;
+  RunResult result;
+  std::vector<DeviceSummary> devices = std::move(state_->devices);
+  DropOlderAttempts(devices, result.quality.notes);
+  // A file without a call has nothing to report on but its own health.
+  std::vector<DeviceSummary> empty;
+  const auto first_empty = std::stable_partition(
+      devices.begin(), devices.end(), [](const DeviceSummary& device) { return !device.is_empty; });
+  empty.assign(std::make_move_iterator(first_empty), std::make_move_iterator(devices.end()));
+  devices.erase(first_empty, devices.end());
+  if (!empty.empty()) {
+    AddNote(result.quality.notes,
+            absl::StrCat(empty.size(), empty.size() == 1 ? " file holds" : " files hold",
+                         " no call at all"));
+  }
+  AssignRanks(devices, result.quality.notes);
+  SortByRank(devices);
+  const std::optional<int32_t>& only = state_->options.rank;
+  result.world_size = WorldSize(devices);
+  if (only.has_value()) {
+    devices.erase(std::remove_if(devices.begin(), devices.end(),
+                                 [&](const DeviceSummary& device) { return device.rank != *only; }),
+                  devices.end());
+    if (devices.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat("no trace is of rank ", *only));
+    }
+  }
+  if (devices.empty()) {
+    return absl::FailedPreconditionError(
+        "nothing to report on: the traces hold no intercepted call and no GPU work");
+  }
+
+  const PeakTable peaks(state_->options.peak_overrides, state_->options.user_peaks);
+  result.title = TitleOf(devices);
+  NameGpus(devices, result);
+  result.source = devices.front().source == SourceKind::kNative ? "mfutrace" : "kineto";
+  result.devices = static_cast<uint32_t>(devices.size());
+  result.timing = Common(devices, &DeviceSummary::timing);
+  result.timing_reason = Common(devices, &DeviceSummary::timing_reason);
+  std::vector<const DeviceSummary*> with_health;
+  for (const DeviceSummary& device : devices) with_health.push_back(&device);
+  for (const DeviceSummary& device : empty) with_health.push_back(&device);
+  MergeQuality(with_health, result.quality);
+  result.run = RunSummary(devices, peaks, result.quality.notes);
+  for (const DeviceSummary& device : devices) result.ranks.push_back(RankRow(device));
+  FillSteps(devices, result);
+  FillSteady(devices, state_->options, peaks, result);
+  result.ops = MergeOps(devices, [&](const std::string& gpu, shapes::PeakRate rate) {
+    const std::optional<Peak> peak = peaks.Find(gpu, rate);
+    return peak.has_value() ? std::optional<uint64_t>(peak->flop_per_s) : std::nullopt;
+  });
+  NameOpaque(result.ops, result.quality);
+  result.communicators = MergeCommunicators(devices);
+  for (auto& [rank, compat] : state_->compat_hta) {
+    if (!only.has_value() || rank == *only) result.compat_hta.push_back(std::move(compat));
+  }
+  return result;
+}
+
+}  // namespace mfutrace::report

@@ -1,0 +1,270 @@
+// Timeline -> DeviceSummary: one sweep for times, one pass over calls for FLOPs.
+#include "report/analyze/summary.h"
+
+#include <algorithm>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "report/analyze/comm.h"
+#include "report/analyze/mfu.h"
+#include "report/analyze/ops.h"
+#include "report/analyze/steps.h"
+
+namespace mfutrace::report {
+namespace {
+
+// Borders of steps in order: begin, end, begin, end ... A time's piece is how many borders are at
+// or before it: 0 before the first step, 2k + 1 in step k, 2k + 2 behind it.
+std::vector<int64_t> Borders(const std::vector<StepWindow>& steps, Interval StepWindow::*clock) {
+  std::vector<int64_t> borders;
+  for (const StepWindow& step : steps) {
+    borders.push_back((step.*clock).begin_ns);
+    borders.push_back((step.*clock).end_ns);
+  }
+  return borders;
+}
+
+size_t PieceOf(const std::vector<int64_t>& borders, int64_t time_ns) {
+  return static_cast<size_t>(std::upper_bound(borders.begin(), borders.end(), time_ns) -
+                             borders.begin());
+}
+
+bool HasWork(const Timeline& timeline) { return !timeline.works.empty(); }
+
+// First GPU begin to last GPU end. Where calls without GPU times come before the first timed one or
+// after the last, the window grows by as much as they do on the host's clock: their FLOPs count, so
+// their time must, or MFU would be too high.
+Interval RunWindow(const Timeline& timeline) {
+  if (!HasWork(timeline)) return timeline.host_window;
+  Interval window = timeline.works.front().time;
+  for (const Work& work : timeline.works) {
+    window.begin_ns = std::min(window.begin_ns, work.time.begin_ns);
+    window.end_ns = std::max(window.end_ns, work.time.end_ns);
+  }
+  if (timeline.has_all_kernels) return window;
+  const OpCall* first = nullptr;
+  int64_t last_end_ns = 0;
+  for (const OpCall& call : timeline.calls) {
+    if (call.work == kNoIndex) continue;
+    if (first == nullptr) first = &call;
+    last_end_ns = std::max(last_end_ns, call.host_end_ns);
+  }
+  if (first == nullptr) return window;
+  window.begin_ns -= std::max<int64_t>(0, first->host_begin_ns - timeline.host_window.begin_ns);
+  window.end_ns += std::max<int64_t>(0, timeline.host_window.end_ns - last_end_ns);
+  return window;
+}
+
+// Times of the pieces between two borders that are cuts of the sweep.
+StateTimes Between(const std::vector<int64_t>& cuts, const std::vector<StateTimes>& pieces,
+                   int64_t begin_ns, int64_t end_ns) {
+  StateTimes times;
+  const auto first = std::lower_bound(cuts.begin(), cuts.end(), begin_ns) - cuts.begin();
+  const auto last = std::lower_bound(cuts.begin(), cuts.end(), end_ns) - cuts.begin();
+  for (auto i = first; i < last; ++i) times += pieces[static_cast<size_t>(i)];
+  return times;
+}
+
+absl::Status NotWhole(const Timeline& timeline, absl::string_view window) {
+  return absl::InternalError(absl::StrCat(timeline.path, ": the parts of ", window,
+                                          " do not sum to it. This is a defect of mfutrace; please "
+                                          "report it with this trace"));
+}
+
+absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
+                            DeviceSummary& summary) {
+  const Interval window = RunWindow(timeline);
+  summary.window_ns = window.end_ns - window.begin_ns;
+  std::vector<int64_t> cuts = Borders(steps.windows, &StepWindow::device);
+  cuts.push_back(window.begin_ns);
+  cuts.push_back(window.end_ns);
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  const SweepResult sweep =
+      Sweep(timeline.works, static_cast<uint32_t>(timeline.communicators.size()), cuts);
+  summary.communicator_times = sweep.communicators;
+  summary.times = Between(cuts, sweep.pieces, window.begin_ns, window.end_ns);
+  if (!SumsToWindow(summary.times, summary.window_ns)) return NotWhole(timeline, "the run");
+  for (size_t k = 0; k < steps.windows.size(); ++k) {
+    StepSums step;
+    step.name = steps.windows[k].name;
+    step.window = steps.windows[k].device;
+    step.times = Between(cuts, sweep.pieces, step.window.begin_ns, step.window.end_ns);
+    if (!SumsToWindow(step.times, step.window.end_ns - step.window.begin_ns)) {
+      return NotWhole(timeline, absl::StrCat("step ", k));
+    }
+    if (k + 1 < steps.windows.size()) {
+      step.times_to_next =
+          Between(cuts, sweep.pieces, step.window.end_ns, steps.windows[k + 1].device.begin_ns);
+    }
+    summary.steps.push_back(std::move(step));
+  }
+  return absl::OkStatus();
+}
+
+// Where FLOPs of a piece are summed; nullptr before the first step and behind the last one.
+FlopSums* SumsOfPiece(DeviceSummary& summary, size_t piece) {
+  if (piece == 0 || piece >= 2 * summary.steps.size()) return nullptr;
+  StepSums& step = summary.steps[(piece - 1) / 2];
+  return piece % 2 == 1 ? &step.flop : &step.flop_to_next;
+}
+
+void SummarizeFlop(const Timeline& timeline, const StepWindows& steps,
+                   const std::vector<uint64_t>& calls_by_op, DeviceSummary& summary) {
+  summary.flop = NoFlop(timeline.has_shapes);
+  for (size_t i = 0; i < calls_by_op.size(); ++i) {
+    AddCalls(summary.flop, timeline.ops[i], calls_by_op[i]);
+  }
+  if (steps.windows.empty()) return;
+  for (StepSums& step : summary.steps) {
+    step.flop = NoFlop(timeline.has_shapes);
+    step.flop_to_next = NoFlop(timeline.has_shapes);
+  }
+  // Calls come mostly in order of pieces: count per operation while the piece stays the same.
+  const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::launch);
+  std::vector<uint64_t> counts(timeline.ops.size(), 0);
+  std::vector<uint32_t> touched;
+  size_t piece = 0;
+  const auto flush = [&] {
+    FlopSums* sums = SumsOfPiece(summary, piece);
+    for (const uint32_t op : touched) {
+      if (sums != nullptr) AddCalls(*sums, timeline.ops[op], counts[op]);
+      counts[op] = 0;
+    }
+    touched.clear();
+  };
+  for (const OpCall& call : timeline.calls) {
+    if (call.is_captured || call.op >= counts.size()) continue;
+    int64_t time_ns = call.host_begin_ns;
+    if (time_ns == 0 && call.work < timeline.works.size()) {
+      time_ns = timeline.works[call.work].time.begin_ns;
+    }
+    const size_t at = PieceOf(borders, time_ns);
+    if (at != piece) {
+      flush();
+      piece = at;
+    }
+    if (counts[call.op]++ == 0) touched.push_back(call.op);
+  }
+  flush();
+  for (const CountedCalls& counted : timeline.counted) {
+    if (counted.op >= counts.size()) continue;
+    const size_t first = PieceOf(borders, counted.host_time.begin_ns);
+    const size_t last =
+        PieceOf(borders, std::max(counted.host_time.begin_ns, counted.host_time.end_ns - 1));
+    if (first == last) {
+      FlopSums* sums = SumsOfPiece(summary, first);
+      if (sums != nullptr) AddCalls(*sums, timeline.ops[counted.op], counted.calls);
+      continue;
+    }
+    StraddlingCalls straddling = {first, last, NoFlop(timeline.has_shapes)};
+    AddCalls(straddling.flop, timeline.ops[counted.op], counted.calls);
+    if (straddling.flop.executed == Flop(0)) continue;
+    for (size_t i = first; i <= last; ++i) {
+      if (i % 2 == 1) summary.steps[(i - 1) / 2].has_straddling_calls = true;
+    }
+    if (!summary.straddling.empty() && summary.straddling.back().first_piece == first &&
+        summary.straddling.back().last_piece == last) {
+      AddSums(summary.straddling.back().flop, straddling.flop);
+    } else {
+      summary.straddling.push_back(std::move(straddling));
+    }
+  }
+}
+
+void SummarizeKernels(const Timeline& timeline, const StepWindows& steps, DeviceSummary& summary) {
+  if (!timeline.has_all_kernels) return;
+  const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::device);
+  KernelTimes whole = {};
+  for (const Work& work : timeline.works) {
+    if (work.work_class != WorkClass::kCompute) continue;
+    shapes::Provenance provenance = shapes::Provenance::kNone;
+    if (work.op < timeline.ops.size()) provenance = timeline.ops[work.op].provenance;
+    const auto at = std::min<size_t>(static_cast<size_t>(provenance), whole.size() - 1);
+    const int64_t length_ns = std::max<int64_t>(0, work.time.end_ns - work.time.begin_ns);
+    whole[at] += length_ns;
+    const size_t piece = PieceOf(borders, work.time.begin_ns);
+    if (piece == 0 || piece >= 2 * summary.steps.size()) continue;
+    StepSums& step = summary.steps[(piece - 1) / 2];
+    (piece % 2 == 1 ? step.kernel_ns : step.kernel_to_next_ns)[at] += length_ns;
+  }
+  summary.kernel_ns = whole;
+}
+
+void AddTo(KernelTimes& sum, const KernelTimes& other) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += other[i];
+}
+
+}  // namespace
+
+std::vector<uint64_t> CallsByOp(const Timeline& timeline) {
+  std::vector<uint64_t> calls(timeline.ops.size(), 0);
+  for (const OpCall& call : timeline.calls) {
+    if (!call.is_captured && call.op < calls.size()) ++calls[call.op];
+  }
+  for (const CountedCalls& counted : timeline.counted) {
+    if (counted.op < calls.size()) calls[counted.op] += counted.calls;
+  }
+  return calls;
+}
+
+absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline) {
+  DeviceSummary summary;
+  summary.source = timeline.source;
+  summary.path = timeline.path;
+  summary.host = timeline.host;
+  summary.command = timeline.command;
+  summary.gpu = timeline.device.name;
+  summary.timing = timeline.timing;
+  summary.timing_reason = timeline.timing_reason;
+  summary.rank = timeline.rank;
+  summary.device = timeline.device.ordinal;
+  summary.pid = timeline.pid;
+  summary.restart_attempt = timeline.restart_attempt;
+  summary.world_size = timeline.world_size;
+  summary.clock_residual_ns = timeline.clock_residual_ns;
+  summary.quality = timeline.quality;
+  summary.is_empty = timeline.calls.empty() && timeline.counted.empty() && !HasWork(timeline);
+  if (HasWork(timeline)) {
+    summary.knowledge =
+        timeline.has_all_kernels ? TimeKnowledge::kAllKernels : TimeKnowledge::kBrackets;
+  }
+  const StepWindows steps = FindSteps(timeline);
+  summary.steps_are_marks = steps.are_marks;
+  if (absl::Status status = SummarizeTimes(timeline, steps, summary); !status.ok()) return status;
+  const std::vector<uint64_t> calls_by_op = CallsByOp(timeline);
+  SummarizeFlop(timeline, steps, calls_by_op, summary);
+  SummarizeKernels(timeline, steps, summary);
+  SummarizeOps(timeline, calls_by_op, summary);
+  SummarizeCommunicators(timeline, calls_by_op, summary);
+  return summary;
+}
+
+StepRange RangeOf(const DeviceSummary& device, size_t first, size_t last) {
+  StepRange range;
+  range.window_ns = device.steps[last].window.end_ns - device.steps[first].window.begin_ns;
+  range.flop = NoFlop(device.flop.executed.has_value());
+  for (size_t k = first; k <= last; ++k) {
+    const StepSums& step = device.steps[k];
+    range.times += step.times;
+    AddSums(range.flop, step.flop);
+    AddTo(range.kernel_ns, step.kernel_ns);
+    if (k == last) break;
+    range.times += step.times_to_next;
+    AddSums(range.flop, step.flop_to_next);
+    AddTo(range.kernel_ns, step.kernel_to_next_ns);
+  }
+  const size_t first_piece = 2 * first + 1;
+  const size_t last_piece = 2 * last + 1;
+  for (const StraddlingCalls& calls : device.straddling) {
+    if (calls.first_piece >= first_piece && calls.last_piece <= last_piece) {
+      AddSums(range.flop, calls.flop);
+    } else if (calls.last_piece >= first_piece && calls.first_piece <= last_piece) {
+      range.is_lower_bound = true;
+    }
+  }
+  return range;
+}
+
+}  // namespace mfutrace::report

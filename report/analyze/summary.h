@@ -1,0 +1,96 @@
+// What is kept of a timeline once it is gone: sums of one device, per run and per step, and who it
+// is. analyze.cc makes one for each timeline and merges them in Finish.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "report/analyze/intervals.h"
+#include "report/analyze/results.h"
+#include "report/analyze/split.h"
+#include "report/model/timeline.h"
+
+namespace mfutrace::report {
+
+// Summed time of compute kernels by shapes::Provenance of their operation.
+using KernelTimes = std::array<int64_t, 5>;
+
+struct StepSums {
+  std::string name;
+  Interval window;
+  StateTimes times;
+  FlopSums flop;
+  KernelTimes kernel_ns = {};
+  bool has_straddling_calls = false;  // counted calls that may or may not be part of it
+  // From its end to the next step's begin: part of a window of several steps.
+  StateTimes times_to_next;
+  FlopSums flop_to_next;
+  KernelTimes kernel_to_next_ns = {};
+};
+
+// Calls counted over a stretch that covers several pieces: piece 0 is before the first step, piece
+// 2k + 1 is step k, piece 2k + 2 what follows it.
+struct StraddlingCalls {
+  size_t first_piece = 0;
+  size_t last_piece = 0;
+  FlopSums flop;
+};
+
+struct DeviceSummary {
+  SourceKind source = SourceKind::kNative;
+  std::string path;
+  std::string host;
+  std::string command;
+  std::string gpu;
+  std::string timing;
+  std::string timing_reason;
+  int32_t rank = -1;
+  int32_t device = -1;
+  uint32_t pid = 0;
+  int32_t restart_attempt = -1;
+  uint32_t world_size = 0;
+  bool is_empty = false;  // neither calls nor works
+  TimeKnowledge knowledge = TimeKnowledge::kNothing;
+  std::optional<int64_t> clock_residual_ns;
+
+  int64_t window_ns = 0;
+  StateTimes times;
+  FlopSums flop;
+  std::vector<StepSums> steps;
+  bool steps_are_marks = false;
+  std::vector<StraddlingCalls> straddling;
+  std::optional<KernelTimes> kernel_ns;  // where every kernel is known
+
+  std::vector<Communicator> communicators;
+  std::vector<CommunicatorTimes> communicator_times;              // last: without a communicator
+  std::vector<std::map<std::string, uint64_t>> communicator_ops;  // the same order, to the end
+  std::vector<std::optional<absl::uint128>> communicator_bytes;
+  std::vector<std::optional<absl::uint128>> communicator_bus_bytes;
+  std::vector<OpResult> ops;
+  std::vector<std::optional<shapes::PeakRate>> op_rates;  // of `ops`
+  Quality quality;
+};
+
+// kInternal if the parts of a window do not sum to it.
+absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline);
+
+// Calls of each operation that ran: recorded and counted ones, captured ones left out.
+std::vector<uint64_t> CallsByOp(const Timeline& timeline);
+
+// Steps [first, last] of a device as one window.
+struct StepRange {
+  int64_t window_ns = 0;
+  StateTimes times;
+  FlopSums flop;
+  KernelTimes kernel_ns = {};
+  bool is_lower_bound = false;  // calls counted across its border are left out
+};
+StepRange RangeOf(const DeviceSummary& device, size_t first, size_t last);
+
+}  // namespace mfutrace::report

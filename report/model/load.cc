@@ -1,0 +1,472 @@
+// Discovery of trace files and the visitor that turns one native file into timelines.
+#include "report/model/load.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "report/model/ops_of.h"
+#include "trace/contract.h"
+#include "trace/reader.h"
+
+namespace mfutrace::report {
+namespace {
+
+namespace fact = trace::fact;
+
+// shapes/ and trace/ speak std::string_view, which Debian's absl::string_view is not.
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+enum class SignatureKind : uint8_t { kGemm, kCollective, kOpaque };
+
+struct Signature {
+  SignatureKind kind = SignatureKind::kOpaque;
+  shapes::Provenance provenance = shapes::Provenance::kNone;
+  shapes::Gemm gemm;
+  shapes::Collective collective;
+  uint32_t communicator = 0;  // index in the file
+  std::string entry;
+  std::string reason;
+};
+
+// What becomes one Timeline, with the maps from the file's numbers to the timeline's.
+struct DeviceBuilder {
+  Timeline timeline;
+  absl::flat_hash_map<uint32_t, uint32_t> op_of_signature;
+  absl::flat_hash_map<uint32_t, uint32_t> communicator_of_index;
+  absl::flat_hash_map<uint64_t, uint32_t> stream_of_handle;
+  // Last work of a group of collectives, by stream and communicator: the calls of a group share it.
+  absl::flat_hash_map<uint64_t, uint32_t> last_grouped_work;
+  std::vector<int64_t> clock_widths_ns;
+  bool has_host_window = false;
+};
+
+class Loader : public trace::Visitor {
+ public:
+  explicit Loader(std::string path) : path_(std::move(path)) {}
+
+  void OnHeader(const trace::FileHeader& header) override { header_ = header; }
+  void OnString(uint32_t id, absl::string_view text) override { strings_[id] = std::string(text); }
+  void OnFact(absl::string_view key, absl::string_view value) override {
+    facts_[std::string(key)] = std::string(value);
+  }
+  void OnDevice(const trace::DeviceRecord& device) override { devices_[device.ordinal] = device; }
+  void OnLane(const trace::LaneRecord& lane) override { lanes_[lane.id] = lane; }
+  void OnCommunicator(const trace::CommunicatorRecord& communicator) override {
+    communicators_[communicator.index] = communicator;
+  }
+  void OnGemmSignature(const trace::GemmSignature& record) override;
+  void OnCollectiveSignature(const trace::CollectiveSignature& record) override;
+  void OnOpaqueSignature(const trace::OpaqueSignature& record) override;
+  void OnCall(const trace::Call& call) override;
+  void OnCount(const trace::CountRecord& count) override;
+  void OnCounter(const trace::CounterRecord& counter) override {
+    counters_[String(counter.name)] = counter.value;
+  }
+  void OnClockSample(const trace::ClockSampleRecord& sample) override {
+    Device(sample.device).clock_widths_ns.push_back(sample.host_max_ns - sample.host_min_ns);
+  }
+  void OnEnd(const trace::EndRecord& end) override {
+    end_ = end;
+    has_end_ = true;
+  }
+
+  std::vector<Timeline> Finish(const trace::Outcome& outcome);
+
+ private:
+  std::string String(uint32_t id) const {
+    const auto found = strings_.find(id);
+    return found == strings_.end() ? std::string() : found->second;
+  }
+  std::string Fact(std::string_view key) const {
+    const auto found = facts_.find(std::string(key));
+    return found == facts_.end() ? std::string() : found->second;
+  }
+  DeviceBuilder& Device(int32_t ordinal) {
+    if (ordinal == last_ordinal_ && last_device_ != nullptr) return *last_device_;
+    std::unique_ptr<DeviceBuilder>& device = builders_[ordinal];
+    if (device == nullptr) device = std::make_unique<DeviceBuilder>();
+    last_ordinal_ = ordinal;
+    last_device_ = device.get();
+    return *device;
+  }
+  uint32_t CommunicatorIn(DeviceBuilder& device, uint32_t index);
+  uint32_t OpIn(DeviceBuilder& device, uint32_t signature);
+  uint32_t WorkOf(DeviceBuilder& device, const trace::Call& call, const trace::LaneRecord& lane,
+                  uint32_t op);
+  void MergeUnknownDevice();
+  void FinishDevice(int32_t ordinal, DeviceBuilder& device);
+  void FinishProcess(const trace::Outcome& outcome, Quality& quality);
+
+  std::string path_;
+  trace::FileHeader header_ = {};
+  absl::flat_hash_map<uint32_t, std::string> strings_;
+  std::map<std::string, std::string> facts_;
+  std::map<int32_t, trace::DeviceRecord> devices_;
+  absl::flat_hash_map<uint32_t, trace::LaneRecord> lanes_;
+  std::map<uint32_t, trace::CommunicatorRecord> communicators_;
+  absl::flat_hash_map<uint32_t, Signature> signatures_;
+  std::map<int32_t, std::unique_ptr<DeviceBuilder>> builders_;
+  int32_t last_ordinal_ = 0;
+  DeviceBuilder* last_device_ = nullptr;
+  std::map<std::string, uint64_t> counters_;
+  trace::EndRecord end_ = {};
+  bool has_end_ = false;
+  uint64_t calls_seen_ = 0;
+  uint64_t calls_without_signature_ = 0;
+};
+
+void Loader::OnGemmSignature(const trace::GemmSignature& record) {
+  Signature& signature = signatures_[record.id];
+  signature.kind = SignatureKind::kGemm;
+  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
+  signature.entry = String(record.entry);
+  shapes::Gemm& gemm = signature.gemm;
+  gemm.m = record.m;
+  gemm.n = record.n;
+  gemm.k = record.k;
+  gemm.batch = record.batch;
+  gemm.a = static_cast<shapes::Dtype>(record.a);
+  gemm.b = static_cast<shapes::Dtype>(record.b);
+  gemm.c = static_cast<shapes::Dtype>(record.c);
+  gemm.d = static_cast<shapes::Dtype>(record.d);
+  gemm.accumulate = static_cast<shapes::Dtype>(record.accumulate);
+  gemm.math = static_cast<shapes::MathMode>(record.math);
+  gemm.op_a = static_cast<shapes::Transpose>(record.op_a);
+  gemm.op_b = static_cast<shapes::Transpose>(record.op_b);
+  gemm.beta = static_cast<shapes::BetaUse>(record.beta);
+  gemm.gauss_3m = (record.flags & trace::kGauss3m) != 0;
+  gemm.a_is_broadcast = (record.flags & trace::kABroadcast) != 0;
+  gemm.b_is_broadcast = (record.flags & trace::kBBroadcast) != 0;
+}
+
+void Loader::OnCollectiveSignature(const trace::CollectiveSignature& record) {
+  Signature& signature = signatures_[record.id];
+  signature.kind = SignatureKind::kCollective;
+  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
+  signature.entry = String(record.entry);
+  signature.communicator = record.communicator;
+  shapes::Collective& collective = signature.collective;
+  collective.count = record.count;
+  collective.peer = record.peer;
+  collective.kind = static_cast<shapes::CollectiveKind>(record.kind);
+  collective.dtype = static_cast<shapes::Dtype>(record.dtype);
+  collective.reduction = record.reduction;
+  const auto found = communicators_.find(record.communicator);
+  if (found != communicators_.end() && found->second.size > 0) {
+    collective.rank_count = static_cast<uint32_t>(found->second.size);
+  }
+}
+
+void Loader::OnOpaqueSignature(const trace::OpaqueSignature& record) {
+  Signature& signature = signatures_[record.id];
+  signature.kind = SignatureKind::kOpaque;
+  signature.entry = String(record.entry);
+  signature.reason = String(record.reason);
+}
+
+uint32_t Loader::CommunicatorIn(DeviceBuilder& device, uint32_t index) {
+  const auto [found, is_new] = device.communicator_of_index.try_emplace(index, kNoIndex);
+  if (!is_new) return found->second;
+  const auto record = communicators_.find(index);
+  if (record == communicators_.end()) return kNoIndex;
+  found->second = static_cast<uint32_t>(device.timeline.communicators.size());
+  Communicator communicator;
+  communicator.id = absl::StrCat(absl::Hex(record->second.id, absl::kZeroPad16));
+  communicator.name = String(record->second.name);
+  communicator.size =
+      record->second.size > 0 ? static_cast<uint32_t>(record->second.size) : uint32_t{0};
+  communicator.rank = record->second.rank;
+  device.timeline.communicators.push_back(std::move(communicator));
+  return found->second;
+}
+
+uint32_t Loader::OpIn(DeviceBuilder& device, uint32_t id) {
+  const auto [found, is_new] = device.op_of_signature.try_emplace(id, kNoIndex);
+  if (!is_new) return found->second;
+  const auto signature = signatures_.find(id);
+  if (signature == signatures_.end()) return kNoIndex;
+  const Signature& facts = signature->second;
+  Op op;
+  switch (facts.kind) {
+    case SignatureKind::kGemm:
+      op = OpOf(facts.gemm, facts.provenance);
+      break;
+    case SignatureKind::kCollective:
+      op = OpOf(facts.collective, facts.provenance);
+      op.communicator = CommunicatorIn(device, facts.communicator);
+      break;
+    case SignatureKind::kOpaque:
+      op.label = facts.entry.empty() ? "unnamed" : facts.entry;
+      break;
+  }
+  found->second = static_cast<uint32_t>(device.timeline.ops.size());
+  device.timeline.ops.push_back(std::move(op));
+  return found->second;
+}
+
+uint32_t Loader::WorkOf(DeviceBuilder& device, const trace::Call& call,
+                        const trace::LaneRecord& lane, uint32_t op) {
+  const auto stream =
+      device.stream_of_handle
+          .try_emplace(lane.stream, static_cast<uint32_t>(device.stream_of_handle.size()))
+          .first->second;
+  Work work;
+  work.time = {call.gpu_begin_ns, std::max(call.gpu_begin_ns, call.gpu_end_ns)};
+  work.launch_ns = call.host_begin_ns;
+  work.op = op;
+  work.stream = stream;
+  if (call.is_collective) {
+    work.work_class = WorkClass::kCommunication;
+    work.communicator = device.timeline.ops[op].communicator;
+  }
+  const auto index = static_cast<uint32_t>(device.timeline.works.size());
+  if ((call.flags & trace::kGrouped) != 0) {
+    const uint64_t key = (uint64_t{stream} << 32) | work.communicator;
+    const auto [last, is_new] = device.last_grouped_work.try_emplace(key, index);
+    if (!is_new) {
+      const Interval& same = device.timeline.works[last->second].time;
+      if (same.begin_ns == work.time.begin_ns && same.end_ns == work.time.end_ns) {
+        return last->second;
+      }
+      last->second = index;
+    }
+  }
+  device.timeline.works.push_back(work);
+  return index;
+}
+
+void Extend(DeviceBuilder& device, int64_t begin_ns, int64_t end_ns) {
+  Interval& window = device.timeline.host_window;
+  if (!device.has_host_window) {
+    window = {begin_ns, std::max(begin_ns, end_ns)};
+    device.has_host_window = true;
+    return;
+  }
+  window.begin_ns = std::min(window.begin_ns, begin_ns);
+  window.end_ns = std::max(window.end_ns, end_ns);
+}
+
+void Loader::OnCall(const trace::Call& call) {
+  ++calls_seen_;
+  const auto lane_found = lanes_.find(call.lane);
+  trace::LaneRecord lane = {};
+  lane.device = -1;
+  if (lane_found != lanes_.end()) lane = lane_found->second;
+  DeviceBuilder& device = Device(lane.device);
+  const uint32_t op = OpIn(device, call.signature);
+  if (op == kNoIndex) {
+    ++calls_without_signature_;
+    return;
+  }
+  Extend(device, call.host_begin_ns, call.host_end_ns);
+  Timeline& timeline = device.timeline;
+  OpCall out;
+  out.op = op;
+  out.host_begin_ns = call.host_begin_ns;
+  out.host_end_ns = call.host_end_ns;
+  out.sequence = call.sequence;
+  out.is_captured = (call.flags & trace::kCaptured) != 0;
+  const bool is_opaque = timeline.ops[op].kind == shapes::OpKind::kOpaque;
+  if (out.is_captured) {
+    ++timeline.quality.captured;
+  } else if (call.is_timed) {
+    out.work = WorkOf(device, call, lane, op);
+  } else if (!is_opaque) {
+    ++timeline.quality.untimed;
+  }
+  timeline.calls.push_back(out);
+}
+
+void Loader::OnCount(const trace::CountRecord& count) {
+  calls_seen_ += count.calls;
+  DeviceBuilder& device = Device(count.device);
+  const uint32_t op = OpIn(device, count.signature);
+  if (op == kNoIndex) {
+    calls_without_signature_ += count.calls;
+    return;
+  }
+  Extend(device, count.host_begin_ns, count.host_end_ns);
+  Timeline& timeline = device.timeline;
+  if ((count.flags & trace::kCaptured) != 0) {
+    timeline.quality.captured += count.calls;
+    return;
+  }
+  if (count.reason == static_cast<uint8_t>(trace::CountReason::kUntimed)) {
+    timeline.quality.untimed += count.calls;
+  } else {
+    timeline.quality.dropped += count.calls;
+  }
+  timeline.counted.push_back({op, count.calls, {count.host_begin_ns, count.host_end_ns}});
+}
+
+// Calls whose device the library could not tell belong to the process's only device, if it has one.
+void Loader::MergeUnknownDevice() {
+  const auto unknown = builders_.find(-1);
+  if (unknown == builders_.end() || builders_.size() != 1 || devices_.size() != 1) return;
+  builders_[devices_.begin()->first] = std::move(unknown->second);
+  builders_.erase(-1);
+}
+
+void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
+  Timeline& timeline = device.timeline;
+  timeline.source = SourceKind::kNative;
+  timeline.path = path_;
+  timeline.has_shapes = true;
+  timeline.pid = header_.pid;
+  timeline.start_realtime_ns = header_.start_realtime_ns;
+  timeline.host = Fact(fact::kHost);
+  timeline.command = CommandTitle(Fact(fact::kCommandLine));
+  timeline.timing = Fact(fact::kTimingBackend);
+  timeline.timing_reason = Fact(fact::kTimingReason);
+  int32_t number = 0;
+  if (absl::SimpleAtoi(Fact(fact::kRank), &number) && number >= 0) timeline.rank = number;
+  if (absl::SimpleAtoi(Fact(fact::kWorldSize), &number) && number > 0) {
+    timeline.world_size = static_cast<uint32_t>(number);
+  }
+  if (absl::SimpleAtoi(Fact(fact::kRestart), &number) && number >= 0) {
+    timeline.restart_attempt = number;
+  }
+  timeline.device.ordinal = ordinal;
+  const auto record = devices_.find(ordinal);
+  if (record != devices_.end()) {
+    timeline.device.name = String(record->second.name);
+    timeline.device.memory_bytes = record->second.memory_bytes;
+  }
+  for (const auto& [index, communicator] : communicators_) {
+    if (communicator.device == ordinal || (communicator.device < 0 && builders_.size() == 1)) {
+      CommunicatorIn(device, index);
+    }
+  }
+  std::vector<int64_t>& widths_ns = device.clock_widths_ns;
+  if (!widths_ns.empty()) {
+    const auto middle = widths_ns.begin() + static_cast<std::ptrdiff_t>(widths_ns.size() / 2);
+    std::nth_element(widths_ns.begin(), middle, widths_ns.end());
+    timeline.clock_residual_ns = *middle / 2;
+  }
+  const auto by_host_begin = [](const OpCall& a, const OpCall& b) {
+    return a.host_begin_ns < b.host_begin_ns;
+  };
+  if (!std::is_sorted(timeline.calls.begin(), timeline.calls.end(), by_host_begin)) {
+    std::stable_sort(timeline.calls.begin(), timeline.calls.end(), by_host_begin);
+  }
+}
+
+void Loader::FinishProcess(const trace::Outcome& outcome, Quality& quality) {
+  const std::string file = std::filesystem::path(path_).filename().string();
+  for (const auto& [name, value] : counters_) {
+    if (value != 0) quality.counters.emplace_back(name, value);
+  }
+  if (!outcome.damage.empty()) {
+    quality.damaged_files = 1;
+    quality.notes.push_back(absl::StrCat(file, ": ", outcome.damage, "; using what is before it, ",
+                                         outcome.bytes_lost, " bytes are lost"));
+  } else if (!outcome.ended_in_order) {
+    quality.counters.emplace_back("files_without_end", 1);
+  }
+  if (outcome.blocks_skipped > 0) {
+    quality.counters.emplace_back("blocks_of_unknown_kind", outcome.blocks_skipped);
+  }
+  if (calls_without_signature_ > 0) {
+    quality.notes.push_back(
+        absl::StrCat(file, ": ", calls_without_signature_,
+                     " calls name a signature that the file does not have; they "
+                     "are left out"));
+  }
+  if (has_end_ && end_.calls > calls_seen_) {
+    quality.notes.push_back(absl::StrCat(file, ": the process made ", end_.calls,
+                                         " calls, the file has ", calls_seen_,
+                                         "; figures are lower bounds"));
+  }
+  if (has_end_ && end_.reason == static_cast<uint8_t>(trace::EndReason::kSizeLimit)) {
+    quality.notes.push_back(absl::StrCat(
+        file, ": reached its size limit; later calls are counted without times (raise ",
+        trace::env::kMaxSize, ")"));
+  }
+  if (has_end_ && end_.reason == static_cast<uint8_t>(trace::EndReason::kWriteError)) {
+    quality.notes.push_back(absl::StrCat(file,
+                                         ": a write failed (disk full?); what came after it "
+                                         "is lost"));
+  }
+}
+
+std::vector<Timeline> Loader::Finish(const trace::Outcome& outcome) {
+  // A device that was only ever sampled for its clock did nothing worth a row.
+  for (auto it = builders_.begin(); it != builders_.end();) {
+    const Timeline& timeline = it->second->timeline;
+    const bool is_unused =
+        timeline.calls.empty() && timeline.counted.empty() && timeline.quality.captured == 0;
+    it = is_unused ? builders_.erase(it) : std::next(it);
+  }
+  last_device_ = nullptr;
+  MergeUnknownDevice();
+  if (builders_.empty()) Device(devices_.empty() ? -1 : devices_.begin()->first);
+  std::vector<Timeline> timelines;
+  for (auto& [ordinal, builder] : builders_) FinishDevice(ordinal, *builder);
+  for (auto& [ordinal, builder] : builders_) timelines.push_back(std::move(builder->timeline));
+  FinishProcess(outcome, timelines.front().quality);
+  return timelines;
+}
+
+bool EndsWith(const std::string& text, absl::string_view end) {
+  return text.size() >= end.size() &&
+         text.compare(text.size() - end.size(), end.size(), end.data(), end.size()) == 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> FindTraces(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status))
+    return absl::NotFoundError(absl::StrCat(path, ": no such file or folder"));
+  if (!fs::is_directory(status)) return std::vector<std::string>{path};
+  std::vector<std::string> native;
+  std::vector<std::string> imported;
+  fs::directory_iterator entries(path, error);
+  if (error) return absl::PermissionDeniedError(absl::StrCat(path, ": ", error.message()));
+  for (const fs::directory_entry& entry : entries) {
+    if (entry.is_directory(error)) continue;
+    const std::string name = entry.path().string();
+    if (EndsWith(name, View(trace::kFileSuffix))) native.push_back(name);
+    if (EndsWith(name, ".json") || EndsWith(name, ".json.gz")) imported.push_back(name);
+  }
+  std::vector<std::string>& found = native.empty() ? imported : native;
+  if (found.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        path,
+        ": holds no trace (no *.mfut, no *.json or *.json.gz). Record one with: mfutrace run ",
+        "-o ", path, " -- CMD"));
+  }
+  std::sort(found.begin(), found.end());
+  return std::move(found);
+}
+
+bool IsNativeTrace(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char magic[sizeof trace::kMagic] = {};
+  file.read(magic, sizeof magic);
+  return file.gcount() == sizeof magic && std::memcmp(magic, trace::kMagic, sizeof magic) == 0;
+}
+
+absl::StatusOr<std::vector<Timeline>> LoadNative(const std::string& path) {
+  Loader loader(path);
+  const absl::StatusOr<trace::Outcome> outcome = trace::ReadTrace(path, loader);
+  if (!outcome.ok()) return outcome.status();
+  return loader.Finish(*outcome);
+}
+
+}  // namespace mfutrace::report
