@@ -7,31 +7,33 @@
 
 namespace mfutrace::interpose {
 
-#define MFU_COUNTERS(X)                                                             \
-  X(CallsDropped, "calls_dropped_ring_full")                                        \
-  X(SignaturesLost, "signatures_lost_table_full")                                   \
-  X(LanesLost, "lanes_lost_table_full")                                             \
-  X(UntimedPoolEmpty, "untimed_event_pool_empty")                                   \
-  X(UntimedCapturing, "untimed_stream_capturing")                                   \
-  X(UntimedNoContext, "untimed_no_context")                                         \
-  X(UntimedEventError, "untimed_event_error")                                       \
-  X(UntimedAtExit, "untimed_unfinished_at_exit")                                    \
-  X(UntimedLost, "untimed_context_destroyed")                                       \
-  X(NestedCalls, "nested_calls_not_counted")                                        \
-  X(FailedCalls, "failed_calls_not_counted")                                        \
-  X(UnresolvedCalls, "unresolved_calls")                                            \
-  X(SlotsExhausted, "real_functions_beyond_slots")                                  \
-  X(UnreadableLayouts, "cublaslt_layouts_unreadable")                               \
-  X(UnknownCommunicators, "collectives_on_unknown_communicators")                   \
-  X(ThreadsUnobserved, "threads_without_a_ring")                                    \
-  X(WriteErrors, "write_errors")                                                    \
+#define MFU_COUNTERS(X)                                           \
+  X(CallsDropped, "calls_dropped_ring_full")                      \
+  X(SignaturesLost, "signatures_lost_table_full")                 \
+  X(LanesLost, "lanes_lost_table_full")                           \
+  X(UntimedPoolEmpty, "untimed_event_pool_empty")                 \
+  X(UntimedCapturing, "untimed_stream_capturing")                 \
+  X(UntimedNoContext, "untimed_no_context")                       \
+  X(UntimedEventError, "untimed_event_error")                     \
+  X(UntimedAtExit, "untimed_unfinished_at_exit")                  \
+  X(UntimedLost, "untimed_context_destroyed")                     \
+  X(NestedCalls, "nested_calls_not_counted")                      \
+  X(FailedCalls, "failed_calls_not_counted")                      \
+  X(UnresolvedCalls, "unresolved_calls")                          \
+  X(SlotsExhausted, "real_functions_beyond_slots")                \
+  X(UnreadableLayouts, "cublaslt_layouts_unreadable")             \
+  X(UnknownCommunicators, "collectives_on_unknown_communicators") \
+  X(ThreadsUnobserved, "threads_without_a_ring")                  \
+  X(WriteErrors, "write_errors")                                  \
+  X(UntimedBacklog, "untimed_backlog_too_long")                   \
+  X(FlusherCpuNs, "flusher_cpu_ns")                               \
   X(BytesOverLimit, "calls_counted_only_after_size_limit")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,
   MFU_COUNTERS(MFU_COUNTER_ENUM)
 #undef MFU_COUNTER_ENUM
-  kCount
+      kCount
 };
 
 // Relaxed atomic; safe anywhere, also before the session starts.

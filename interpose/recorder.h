@@ -1,8 +1,9 @@
 // The seam that observers write to: interning, timing and recording of successful calls.
 //
 // Called on the job's own threads inside intercepted calls. Nothing here blocks, throws, prints, or
-// changes errno. A full ring drops the record and counts the call (per signature, so that totals stay
-// exact). Observers know nothing of rings, files or the flusher; the recorder knows nothing of vendors.
+// changes errno. A full ring drops the record and counts the call (per signature, so that totals
+// stay exact). Observers know nothing of rings, files or the flusher; the recorder knows nothing of
+// vendors.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,11 @@ namespace mfutrace::interpose {
 // this process is not to be observed: disabled, after the drain at exit, or out of memory.
 bool Observing();
 
-// Ids of interned facts; 0 = could not be interned (counted), such calls are not recorded but counted.
+// False for functions that MFUTRACE_ONLY leaves out.
+bool IsWanted(Entry entry);
+
+// Ids of interned facts; 0 = could not be interned (counted), such calls are not recorded but
+// counted.
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
                     shapes::Provenance provenance);
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator, Entry entry);
@@ -30,6 +35,7 @@ struct OpenCall {
   uint32_t lane = 0;
   uint32_t sequence = 0;  // collectives: n-th on the communicator, from 1
   uint8_t flags = 0;      // trace::CallFlags
+  int32_t device = -1;    // ordinal of the stream's device; -1 = unknown
   Bracket bracket;
   int64_t host_begin_ns = 0;
   int64_t host_end_ns = 0;
@@ -37,16 +43,18 @@ struct OpenCall {
 
 // Before the vendor's function: finds the lane, opens the bracket, reads the host clock.
 OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence = 0);
-// After it: closes the bracket and records, or forgets the call if it failed.
+// After it: closes the bracket and records; a call that failed is counted (kFailedCalls) and
+// forgotten.
 void EndCall(OpenCall& call, void* stream, bool succeeded);
 
 // For NCCL groups, whose calls run at the outermost group end: a call without bracket ...
 OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence);
 // ... recorded later with the bracket of its stream's group. Takes over one share of the bracket.
+// The call ends on the host at `call.host_end_ns`, now if that is 0.
 void RecordHeld(const OpenCall& call, Bracket bracket);
 
 struct CommunicatorFacts {
-  uint64_t id = 0;         // equal on all members
+  uint64_t id = 0;  // equal on all members
   uint64_t parent_id = 0;
   int32_t rank = -1;
   int32_t size = 0;

@@ -179,8 +179,19 @@ bool Writer::WriteAll(const uint8_t* data, size_t bytes) {
 void Writer::Close() {
   if (state_ == State::kClosed) return;
   Flush();
-  close(fd_);
+  // Forgotten first: a child forked in between must not close a number that is somebody else's by
+  // now.
+  const int fd = fd_;
   fd_ = -1;
+  state_ = State::kClosed;
+  close(fd);
+}
+
+void Writer::Abandon() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+  used_ = 0;
+  block_is_open_ = false;
   state_ = State::kClosed;
 }
 

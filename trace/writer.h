@@ -1,5 +1,5 @@
-// Appends blocks to a trace file descriptor. Runs inside the job, on the flusher thread (or at exit,
-// on the thread that exits), never on the path of an intercepted call.
+// Appends blocks to a trace file descriptor. Runs inside the job, on the flusher thread (or at
+// exit, on the thread that exits), never on the path of an intercepted call.
 //
 // Preload dialect: no allocation after Open (one mmap'd buffer), no exceptions, no libstdc++. Every
 // failure is a return value and a sticky state; nothing here prints, aborts or blocks on more than
@@ -25,8 +25,8 @@ class Writer {
 
   // Zeroed record space in the current block of this kind, opened if need be; nullptr once failed.
   // Records of calls (kCalls to kWideCalls) get nullptr also once the file has reached its limit
-  // (kFull); everything else is small and is still written. The caller fills it at once. `prefix` (may be nullptr) is copied when a block is opened; to
-  // change it call EndBlock() first.
+  // (kFull); everything else is small and is still written. The caller fills it at once. `prefix`
+  // (may be nullptr) is copied when a block is opened; to change it call EndBlock() first.
   void* Append(BlockKind kind, uint16_t record_bytes, const void* prefix = nullptr,
                uint16_t prefix_bytes = 0);
   // A record of its own length (kStrings, kFacts): two parts, zero-padded to 4 bytes.
@@ -37,10 +37,16 @@ class Writer {
   // True while a block of this kind is open and has room for one more record of this size.
   bool HasOpenBlock(BlockKind kind, uint16_t record_bytes) const;
 
-  // Writes all closed and open blocks with write(2). A failed write makes the state kFailed, for good,
-  // and cuts the file back to its last whole block.
+  // Writes all closed and open blocks with write(2). A failed write makes the state kFailed, for
+  // good, and cuts the file back to its last whole block.
   bool Flush();
   void Close();
+  // In a child of fork: closes the inherited descriptor and forgets what was not written; it is the
+  // parent's.
+  void Abandon();
+
+  // True if a Flush would write something.
+  bool has_unwritten() const { return used_ != 0; }
 
   State state() const { return state_; }
   int last_errno() const { return last_errno_; }
@@ -58,8 +64,8 @@ class Writer {
   uint64_t file_bytes_ = 0;
   uint64_t max_file_bytes_ = 0;
   uint8_t* buffer_ = nullptr;
-  size_t used_ = 0;          // bytes in buffer_, the open block included
-  size_t block_begin_ = 0;   // offset of the open block's header
+  size_t used_ = 0;         // bytes in buffer_, the open block included
+  size_t block_begin_ = 0;  // offset of the open block's header
   bool block_is_open_ = false;
 };
 

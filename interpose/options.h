@@ -1,0 +1,38 @@
+// What the environment asks for, read once when the session starts, on the thread of the first
+// intercepted call. trace/contract.h names the variables, docs/ENVIRONMENT.md explains them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mfutrace::interpose {
+
+enum class TimingChoice : uint8_t { kAuto, kEvents, kCount };
+
+// Bits of MFUTRACE_ONLY.
+enum Family : uint8_t { kCublas = 1, kCublasLt = 2, kNccl = 4, kAllFamilies = 7 };
+
+struct Options {
+  bool is_disabled;
+  bool is_quiet;
+  bool force_events;
+  bool has_one_connection;  // CUDA_DEVICE_MAX_CONNECTIONS=1: events would serialise streams
+  TimingChoice timing;
+  uint8_t families;
+  uint32_t ring_records;  // power of two
+  uint32_t event_pairs;   // per context
+  int64_t flush_ns;
+  uint64_t max_file_bytes;
+  char folder[3072];  // absolute
+};
+
+// Says so (say.h) where a value makes no sense, and goes on with the default.
+void ReadOptions(Options& options);
+
+// "256M" and the like; false if the text is not a number with an optional suffix K, M or G.
+bool ParseSize(const char* text, uint64_t& value);
+
+// Family of a function by its name's prefix; 0 = none of them.
+uint8_t FamilyOf(const char* function_name);
+
+}  // namespace mfutrace::interpose

@@ -1,0 +1,362 @@
+// See recorder.h. The path of every intercepted call: one probe of the thread's caches, two
+// readings of the clock, one push into the thread's ring. Locks and system calls only where
+// something is new.
+#include "interpose/recorder.h"
+
+#include <cstring>
+
+#include "interpose/clock.h"
+#include "interpose/memory.h"
+#include "interpose/session.h"
+#include "interpose/text.h"
+#include "trace/format.h"
+
+namespace mfutrace::interpose {
+namespace {
+
+using trace::BlockKind;
+
+// A signature's bytes are the record it becomes, with the block kind for its id and the Entry for
+// its string; the flusher fills in both (trace_tables.cc).
+template <typename Signature>
+Facts FactsOf(const Signature& signature) {
+  static_assert(sizeof(Signature) <= sizeof(Facts));
+  Facts facts{};
+  std::memcpy(&facts, &signature, sizeof signature);
+  return facts;
+}
+
+uint32_t Intern(const Facts& facts) {
+  Session* session = ObservedSession();
+  if (session == nullptr) return 0;
+  const uint64_t hash = HashOf(facts);
+  ThreadState* thread = CurrentThread(session);
+  CachedSignature* cached = nullptr;
+  if (thread != nullptr) {
+    cached = &thread->signatures[hash % ThreadState::kCachedSignatures];
+    if (cached->id != 0 && cached->facts == facts) [[likely]]
+      return cached->id;
+  }
+  const ErrnoGuard keep_errno;
+  const uint32_t id = session->signatures.Intern(facts, hash);
+  if (id == 0) {
+    Count(Counter::kSignaturesLost);
+  } else if (cached != nullptr) {
+    cached->facts = facts;
+    cached->id = id;
+  }
+  return id;
+}
+
+// A device that the session can tell apart; others are unknown.
+int32_t KnownDevice(int32_t device) {
+  return device >= 0 && device < static_cast<int32_t>(GpuClock::kMaxDevices) ? device : -1;
+}
+
+int32_t CurrentDevice(const Driver* driver) {
+  int device = -1;
+  if (driver == nullptr || driver->ctx_get_device == nullptr) return -1;
+  if (driver->ctx_get_device(&device) != cuda::kSuccess) return -1;
+  return KnownDevice(device);
+}
+
+// The context that a stream belongs to, and its device: usually the current one, but NCCL takes
+// streams of other devices too. Handles 0 to 2 are default streams, of the current context.
+void* ContextOf(const Driver& driver, void* stream, Capture capture, int32_t& device) {
+  void* current = nullptr;
+  if (driver.ctx_get_current == nullptr || driver.ctx_get_current(&current) != cuda::kSuccess) {
+    return nullptr;
+  }
+  void* context = current;
+  if (reinterpret_cast<uintptr_t>(stream) > 2 && capture == Capture::kNo &&
+      driver.stream_get_ctx != nullptr && driver.ctx_push_current != nullptr &&
+      driver.ctx_pop_current != nullptr &&
+      driver.stream_get_ctx(stream, &context) == cuda::kSuccess && context != current &&
+      context != nullptr) {
+    if (driver.ctx_push_current(context) == cuda::kSuccess) {
+      device = CurrentDevice(&driver);
+      void* popped = nullptr;
+      driver.ctx_pop_current(&popped);
+    }
+  }
+  return context;
+}
+
+void CountOnly(Session& session, uint32_t signature, int32_t device, uint32_t flags) {
+  session.dropped.Add(signature, device, flags);
+  Count(Counter::kCallsDropped);
+}
+
+// Counts the call and sends its record, or counts what becomes of it. Takes over the bracket's
+// share.
+void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket bracket) {
+  RegisterExit(session);
+  if (thread == nullptr) {
+    session.calls_elsewhere.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    thread->calls.store(thread->calls.load(std::memory_order_relaxed) + 1,
+                        std::memory_order_relaxed);
+  }
+  if (thread != nullptr && call.signature != 0 && call.lane != 0) [[likely]] {
+    RingRecord record{};
+    record.signature = call.signature;
+    record.lane = call.lane;
+    record.pair = bracket.pair;
+    record.sequence = call.sequence;
+    record.host_begin_ns = call.host_begin_ns;
+    record.host_end_ns = call.host_end_ns;
+    record.flags = call.flags;
+    record.device = call.device;
+    switch (thread->ring.Push(record)) {
+      case Ring::Pushed::kYes:
+        return;
+      case Ring::Pushed::kYesAndHalfFull:
+        session.wake_flusher.Raise();
+        return;
+      case Ring::Pushed::kFull:
+        break;
+    }
+  }
+  CountOnly(session, call.signature, call.device, call.flags);
+  DiscardBracket(bracket);
+}
+
+struct Place {
+  const Driver* driver = nullptr;
+  const CachedLane* lane = nullptr;
+  bool is_timed = false;  // an event pair may be recorded now
+};
+
+// Fills what is known of the call before the vendor's function runs.
+Place Find(Session& session, uint32_t signature, void* stream, uint32_t sequence, OpenCall& call) {
+  Place place;
+  call.signature = signature;
+  call.sequence = sequence;
+  place.driver = DriverOf(session);
+  const Capture capture = CaptureOf(place.driver, stream);
+  if (capture == Capture::kYes) call.flags |= trace::kCaptured;
+  ThreadState* thread = CurrentThread(&session);
+  if (thread == nullptr) {
+    call.device = CurrentDevice(place.driver);
+    return place;
+  }
+  place.lane = LaneOf(session, *thread, place.driver, stream, capture);
+  if (place.lane == nullptr) return place;
+  call.lane = place.lane->id;
+  call.device = place.lane->device;
+  if (session.clock.backend.load(std::memory_order_acquire) != TimingBackend::kEvents) return place;
+  place.is_timed = capture == Capture::kNo;
+  if (!place.is_timed) Count(Counter::kUntimedCapturing);
+  return place;
+}
+
+void FindLaneAgain(Session& session, ThreadState& thread, void* stream, OpenCall& call) {
+  const Driver* driver = DriverOf(session);
+  if (CurrentDevice(driver) < 0) return;
+  const CachedLane* lane = LaneOf(session, thread, driver, stream, CaptureOf(driver, stream));
+  if (lane == nullptr) return;
+  call.lane = lane->id;
+  call.device = lane->device;
+}
+
+}  // namespace
+
+const CachedLane* LaneOf(Session& session, ThreadState& thread, const Driver* driver, void* stream,
+                         Capture capture) {
+  const uint64_t handle = reinterpret_cast<uintptr_t>(stream);
+  const int32_t current_device = CurrentDevice(driver);
+  const uint64_t hash = (handle ^ static_cast<uint64_t>(current_device)) * 0x9e3779b97f4a7c15;
+  CachedLane& lane = thread.lanes[hash >> 60];
+  static_assert(ThreadState::kCachedLanes == 16);  // what the shift by 60 leaves
+  const bool is_live = lane.pool == nullptr || !lane.pool->is_dead.load(std::memory_order_relaxed);
+  if (lane.id != 0 && lane.stream == handle && lane.current_device == current_device && is_live)
+      [[likely]] {
+    return &lane;
+  }
+  int32_t device = current_device;
+  EventPool* pool = nullptr;
+  if (driver != nullptr) {
+    void* context = ContextOf(*driver, stream, capture, device);
+    if (context != nullptr && device >= 0 &&
+        session.clock.backend.load(std::memory_order_acquire) == TimingBackend::kEvents) {
+      pool = PoolOf(session, context, device);
+    }
+  }
+  Facts facts{};
+  facts.words[0] = uint64_t{thread.serial} << 32 | thread.tid;
+  facts.words[1] = static_cast<uint64_t>(int64_t{device});
+  facts.words[2] = handle;
+  lane.id = session.lanes.Intern(facts, HashOf(facts));
+  if (lane.id == 0 || lane.id > 0xffffff) {
+    lane.id = 0;
+    Count(Counter::kLanesLost);
+    return nullptr;
+  }
+  lane.stream = handle;
+  lane.pool = pool;
+  lane.device = device;
+  lane.current_device = current_device;
+  return &lane;
+}
+
+bool Observing() { return ObservedSession() != nullptr; }
+
+bool IsWanted(Entry entry) {
+  Session* session = ObservedSession();
+  return session != nullptr &&
+         session->is_wanted[static_cast<uint32_t>(entry)].load(std::memory_order_relaxed);
+}
+
+uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
+                    shapes::Provenance provenance) {
+  trace::GemmSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kGemmSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.m = gemm.m;
+  signature.n = gemm.n;
+  signature.k = gemm.k;
+  signature.batch = gemm.batch;
+  signature.a = static_cast<uint8_t>(gemm.a);
+  signature.b = static_cast<uint8_t>(gemm.b);
+  signature.c = static_cast<uint8_t>(gemm.c);
+  signature.d = static_cast<uint8_t>(gemm.d);
+  signature.accumulate = static_cast<uint8_t>(gemm.accumulate);
+  signature.math = static_cast<uint8_t>(gemm.math);
+  signature.op_a = static_cast<uint8_t>(gemm.op_a);
+  signature.op_b = static_cast<uint8_t>(gemm.op_b);
+  signature.beta = static_cast<uint8_t>(gemm.beta);
+  signature.flags = static_cast<uint8_t>((gemm.gauss_3m ? trace::kGauss3m : 0) |
+                                         (gemm.a_is_broadcast ? trace::kABroadcast : 0) |
+                                         (gemm.b_is_broadcast ? trace::kBBroadcast : 0));
+  signature.provenance = static_cast<uint8_t>(provenance);
+  signature.compute_code = compute_code;
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator,
+                          Entry entry) {
+  trace::CollectiveSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kCollectiveSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.count = collective.count;
+  signature.communicator = communicator;
+  signature.peer = collective.peer;
+  signature.kind = static_cast<uint8_t>(collective.kind);
+  signature.dtype = static_cast<uint8_t>(collective.dtype);
+  signature.reduction = collective.reduction;
+  signature.provenance = static_cast<uint8_t>(shapes::Provenance::kExact);
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternOpaque(Entry entry, const char* reason) {
+  Facts facts{};
+  const uint32_t head[2] = {static_cast<uint32_t>(BlockKind::kOpaqueSignatures),
+                            static_cast<uint32_t>(entry)};
+  std::memcpy(&facts, head, sizeof head);
+  std::memcpy(&facts.words[1], &reason, sizeof reason);
+  return Intern(facts);
+}
+
+OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence) {
+  OpenCall call;
+  Session* session = ObservedSession();
+  if (session == nullptr) return call;
+  const ErrnoGuard keep_errno;
+  const Place place = Find(*session, signature, stream, sequence, call);
+  if (place.is_timed) {
+    call.bracket = OpenBracketOn(*session, *place.driver, place.lane->pool, stream);
+  }
+  call.host_begin_ns = MonotonicNs();
+  return call;
+}
+
+void EndCall(OpenCall& call, void* stream, bool succeeded) {
+  if (call.host_begin_ns == 0) return;
+  const ErrnoGuard keep_errno;
+  call.host_end_ns = MonotonicNs();
+  if (!succeeded) {
+    DiscardBracket(call.bracket);
+    Count(Counter::kFailedCalls);
+    return;
+  }
+  CloseBracket(call.bracket, stream);
+  Session* session = SessionOfOpenCalls();
+  if (session == nullptr) return;
+  ThreadState* thread = CurrentThread(session);
+  // The vendor's function may have made the thread's first context.
+  if (call.device < 0 && thread != nullptr) FindLaneAgain(*session, *thread, stream, call);
+  Push(*session, thread, call, call.bracket);
+}
+
+OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence) {
+  OpenCall call;
+  Session* session = ObservedSession();
+  if (session == nullptr) return call;
+  const ErrnoGuard keep_errno;
+  Find(*session, signature, stream, sequence, call);
+  call.host_begin_ns = MonotonicNs();
+  return call;
+}
+
+void RecordHeld(const OpenCall& held, Bracket bracket) {
+  if (held.host_begin_ns == 0) {
+    DiscardBracket(bracket);
+    return;
+  }
+  const ErrnoGuard keep_errno;
+  Session* session = SessionOfOpenCalls();
+  if (session == nullptr) return;
+  OpenCall call = held;
+  if (call.host_end_ns == 0) call.host_end_ns = MonotonicNs();
+  Push(*session, CurrentThread(session), call, bracket);
+}
+
+uint32_t RecordCommunicator(const CommunicatorFacts& facts) {
+  Session* session = ObservedSession();
+  if (session == nullptr) return 0;
+  const ErrnoGuard keep_errno;
+  LockGuard guard(session->communicator_lock);
+  const uint32_t index = session->communicator_count.load(std::memory_order_relaxed);
+  if (index == Session::kMaxCommunicators) return 0;
+  std::atomic<KeptCommunicator*>& chunk =
+      session->communicators[index / Session::kCommunicatorChunk];
+  if (chunk.load(std::memory_order_relaxed) == nullptr) {
+    void* memory = MapPages(sizeof(KeptCommunicator) * Session::kCommunicatorChunk);
+    if (memory == nullptr) return 0;
+    chunk.store(static_cast<KeptCommunicator*>(memory), std::memory_order_release);
+  }
+  KeptCommunicator& kept =
+      chunk.load(std::memory_order_relaxed)[index % Session::kCommunicatorChunk];
+  kept.id = facts.id;
+  kept.parent_id = facts.parent_id;
+  kept.rank = facts.rank;
+  kept.size = facts.size;
+  kept.device = facts.device;
+  kept.split_color = facts.split_color;
+  kept.split_index = facts.split_index;
+  if (facts.name != nullptr) Text(kept.name, sizeof kept.name).Add(facts.name);
+  session->communicator_count.store(index + 1, std::memory_order_release);
+  return index + 1;
+}
+
+void RecordCommunicatorEnd(uint32_t index, uint8_t event) {
+  Session* session = ObservedSession();
+  if (session == nullptr) return;
+  const ErrnoGuard keep_errno;
+  LockGuard guard(session->communicator_lock);
+  if (index == 0 || index > session->communicator_count.load(std::memory_order_relaxed)) return;
+  CommunicatorEnd* ends = session->communicator_ends.load(std::memory_order_relaxed);
+  if (ends == nullptr) {
+    ends = static_cast<CommunicatorEnd*>(
+        MapPages(sizeof(CommunicatorEnd) * Session::kMaxCommunicatorEnds));
+    if (ends == nullptr) return;
+    session->communicator_ends.store(ends, std::memory_order_release);
+  }
+  const uint32_t count = session->communicator_end_count.load(std::memory_order_relaxed);
+  if (count == Session::kMaxCommunicatorEnds) return;
+  ends[count] = CommunicatorEnd{index, event};
+  session->communicator_end_count.store(count + 1, std::memory_order_release);
+  session->wake_flusher.Raise();
+}
+
+}  // namespace mfutrace::interpose
