@@ -267,7 +267,9 @@ void Analyzer::Add(const Timeline& timeline) {
   }
   state_->devices.push_back(*std::move(summary));
   if (state_->options.compat_hta && timeline.source == SourceKind::kKineto) {
-    state_->compat_hta.emplace_back(timeline.rank, ComputeHtaCompat(timeline));
+    HtaOptions hta;
+    hta.include_last_step = state_->options.hta_include_last_step;
+    state_->compat_hta.emplace_back(timeline.rank, ComputeHtaCompat(timeline, hta));
   }
 }
 

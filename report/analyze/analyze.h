@@ -24,6 +24,7 @@ struct AnalyzeOptions {
   UserPeaks user_peaks;
   std::optional<uint32_t> skip_warmup_steps;  // nullopt = found from the steps' durations
   std::optional<int32_t> rank;                // this world rank only
+  bool hta_include_last_step = false;         // where HTA itself would leave it out
   bool compat_hta = false;                    // also compute RunResult::compat_hta
 };
 
