@@ -6,38 +6,40 @@
 
 #include <utility>
 
+#include "report/import/kineto.h"
 #include "report/model/load.h"
 #include "report/model/user_peaks.h"
 
 namespace mfutrace::cli {
 namespace {
 
-absl::Status AddFile(const std::string& path, const LoadRunOptions& options,
-                     report::Analyzer& analyzer) {
+absl::Status AddFile(const std::string& path, report::Analyzer& analyzer) {
   if (report::IsNativeTrace(path)) {
     absl::StatusOr<std::vector<report::Timeline>> timelines = report::LoadNative(path);
     if (!timelines.ok()) return timelines.status();
     for (const report::Timeline& timeline : *timelines) analyzer.Add(timeline);
     return absl::OkStatus();
   }
-  (void)options;
-  return absl::InvalidArgumentError(path + ": not a trace of mfutrace");
+  absl::StatusOr<std::vector<report::Timeline>> timelines = report::ImportKineto(path);
+  if (!timelines.ok()) return timelines.status();
+  for (const report::Timeline& timeline : *timelines) analyzer.Add(timeline);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
-                                          const LoadRunOptions& options) {
+                                          const report::AnalyzeOptions& options) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     absl::StatusOr<std::vector<std::string>> found = report::FindTraces(path);
     if (!found.ok()) return found.status();
     files.insert(files.end(), found->begin(), found->end());
   }
-  report::Analyzer analyzer(options.analyze);
+  report::Analyzer analyzer(options);
   std::vector<absl::Status> failures;
   for (const std::string& file : files) {
-    absl::Status status = AddFile(file, options, analyzer);
+    absl::Status status = AddFile(file, analyzer);
     if (!status.ok()) failures.push_back(std::move(status));
   }
   if (failures.size() == files.size()) return failures.front();

@@ -11,15 +11,10 @@
 
 namespace mfutrace::cli {
 
-struct LoadRunOptions {
-  report::AnalyzeOptions analyze;
-  bool hta_all_steps = false;  // --compat-steps all
-};
-
 // Files and folders. A file that cannot be read is skipped with a note in the result's quality as
 // long as another can; the first error is returned if none can.
 absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
-                                          const LoadRunOptions& options);
+                                          const report::AnalyzeOptions& options);
 
 // The newest mfutrace-* folder in the current one. kNotFound says what to do instead.
 absl::StatusOr<std::string> NewestRun();

@@ -55,7 +55,7 @@ void Declare(CLI::App& app, ReportOptions& options) {
 }
 
 // Fills what the analysis needs; an exit code if an option makes no sense.
-int Interpret(const ReportOptions& options, LoadRunOptions& load,
+int Interpret(const ReportOptions& options, report::AnalyzeOptions& load,
               report::TerminalOptions& terminal) {
   if (options.skip_warmup != "auto") {
     const std::optional<uint64_t> steps = ParseByteCount(options.skip_warmup);
@@ -64,11 +64,11 @@ int Interpret(const ReportOptions& options, LoadRunOptions& load,
       Say("--skip-warmup: expected a number of steps or auto, got " + options.skip_warmup);
       return kExitBadUse;
     }
-    load.analyze.skip_warmup_steps = static_cast<uint32_t>(*steps);
+    load.skip_warmup_steps = static_cast<uint32_t>(*steps);
   }
-  if (options.rank >= 0) load.analyze.rank = options.rank;
-  load.analyze.compat_hta = options.compat == "hta";
-  load.hta_all_steps = options.compat_steps == "all";
+  if (options.rank >= 0) load.rank = options.rank;
+  load.compat_hta = options.compat == "hta";
+  load.hta_include_last_step = options.compat_steps == "all";
   if (options.top > 0) terminal.top = static_cast<size_t>(options.top);
   if (!options.only.empty()) terminal.sections = 0;
   for (const std::string& name : options.only) {
@@ -80,7 +80,7 @@ int Interpret(const ReportOptions& options, LoadRunOptions& load,
     }
     terminal.sections |= *section;
   }
-  const absl::Status status = LoadPeaks(options.peaks_file, options.peaks, load.analyze);
+  const absl::Status status = LoadPeaks(options.peaks_file, options.peaks, load);
   return status.ok() ? kExitOk : SayStatus(status);
 }
 
@@ -109,7 +109,7 @@ int ReportVerb(int argc, char** argv) {
   Declare(app, options);
   if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
 
-  LoadRunOptions load;
+  report::AnalyzeOptions load;
   report::TerminalOptions terminal;
   if (const int code = Interpret(options, load, terminal); code != kExitOk) return code;
   if (options.paths.empty()) {

@@ -291,8 +291,8 @@ void Summarize(const RunOptions& options, const std::string& folder,
     Say(size + " so far; when all ranks have ended: mfutrace report " + friendly);
     return;
   }
-  LoadRunOptions load;
-  const absl::Status peaks = LoadPeaks(options.peaks_file, {}, load.analyze);
+  report::AnalyzeOptions load;
+  const absl::Status peaks = LoadPeaks(options.peaks_file, {}, load);
   const absl::StatusOr<report::RunResult> result =
       peaks.ok() ? LoadRun(files, load) : absl::StatusOr<report::RunResult>(peaks);
   std::string counts = Count(files.size(), "process", "processes") + ", ";

@@ -4,52 +4,77 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "report/analyze/rates.h"
 #include "report/render/table.h"
+#include "report/render/terminal_tables.h"
 #include "report/render/units.h"
 
 namespace mfutrace::report {
 namespace {
 
-constexpr size_t kIndent = 2;
-constexpr size_t kDefaultOps = 8;
-constexpr size_t kDefaultCommunicators = 4;
-constexpr size_t kDefaultRanks = 4;
-constexpr size_t kDefaultNotes = 4;
-constexpr size_t kBarCells = 36;
+constexpr size_t kLabelColumns = 13;
+constexpr size_t kPageLines = 40;
+constexpr size_t kBarCells = 34;
 constexpr double kTera = 1e12;
 
 std::string Text(std::string_view view) { return std::string(view); }
 
+// Rows of each table.
+struct Limits {
+  size_t ops = 12;
+  size_t communicators = 4;
+  size_t ranks = 4;
+  size_t notes = 4;
+
+  // One row less where it hurts least; false if every table is at its smallest.
+  bool Shrink() {
+    if (ops > 8) return --ops, true;
+    if (communicators > 3) return --communicators, true;
+    if (ranks > 3) return --ranks, true;
+    if (ops > 5) return --ops, true;
+    if (notes > 2) return --notes, true;
+    if (communicators > 2) return --communicators, true;
+    if (ops > 3) return --ops, true;
+    return false;
+  }
+};
+
+// "400.0–412.6 ms": the unit once where both have the same.
+std::string DurationRange(int64_t min_ns, int64_t max_ns) {
+  std::string from = Duration(min_ns);
+  const std::string to = Duration(max_ns);
+  const size_t unit = from.find(' ');
+  if (from.substr(unit) == to.substr(to.find(' '))) from.resize(unit);
+  return from + "–" + to;
+}
+
 class Page {
  public:
-  Page(const RunResult& result, const TerminalOptions& options)
+  Page(const RunResult& result, const TerminalOptions& options, const Limits& limits)
       : result_(result),
         options_(options),
+        limits_(limits),
         window_(result.steady.has_value() ? *result.steady : result.run) {}
 
   std::string Render() {
     Headline();
     if (Wants(kSummary)) Summary();
     if (Wants(kBudget)) Budget();
-    if (Wants(kOps)) Ops();
-    if (Wants(kComm)) Communication();
-    if (Wants(kRanks)) Ranks();
+    const size_t width = options_.page_width;
+    if (Wants(kOps)) Rows(OpLines(result_, limits_.ops, width));
+    if (Wants(kComm)) Rows(CommunicationLines(result_, limits_.communicators, width));
+    // One device is already told in full by the budget.
+    const bool is_told = result_.ranks.size() == 1 && Wants(kBudget);
+    if (Wants(kRanks) && !is_told) Rows(RankLines(result_, limits_.ranks, width));
     if (Wants(kQuality)) Quality();
     return std::move(text_);
   }
 
  private:
   bool Wants(Section section) const { return (options_.sections & section) != 0; }
-
-  size_t RowLimit(size_t by_default) const {
-    if (options_.top.has_value()) return *options_.top;
-    return options_.sections == kAllSections ? by_default : SIZE_MAX;
-  }
 
   void Line(const std::string& line) {
     text_ += Cut(line, options_.page_width);
@@ -58,7 +83,7 @@ class Page {
 
   // A line whose label is set off by colour; the label is padded to the common column.
   void Labelled(const std::string& label, const std::string& rest, const char* color = "") {
-    const std::string body = Cut(rest, options_.page_width - kIndent - 11);
+    const std::string body = Cut(rest, options_.page_width - kLabelColumns);
     const bool is_colored = options_.use_color && *color != '\0';
     text_ += "  " + Bold(PadRight(label, 11)) + (is_colored ? color + body + "\033[0m" : body);
     text_ += '\n';
@@ -68,25 +93,22 @@ class Page {
     return options_.use_color ? "\033[1m" + text + "\033[0m" : text;
   }
 
-  void Lines(const std::vector<std::string>& lines) {
-    for (size_t i = 0; i < lines.size(); ++i) text_ += (i == 0 ? Bold(lines[i]) : lines[i]) + "\n";
-  }
-
   void Headline();
   void Summary();
   std::string StepsText() const;
   std::string RateText(const std::optional<Flop>& flop) const;
   std::string PeakText() const;
+  void Utilization();
   void ImpossibleLine();
+  void StepLine();
   void Budget();
   void BudgetLine(std::optional<int64_t> ns, const std::string& what, double& at);
-  void Ops();
-  void Communication();
-  void Ranks();
+  void Rows(const std::vector<std::string>& lines);
   void Quality();
 
   const RunResult& result_;
   const TerminalOptions& options_;
+  const Limits& limits_;
   const WindowSummary& window_;
   std::string text_;
 };
@@ -104,7 +126,6 @@ std::string Page::StepsText() const {
     if (first > 1) text += "–" + std::to_string(first - 1);
     text += " skipped";
   }
-  text += result_.steps_found_by == "marks" ? "; marked" : "; found by " + result_.steps_found_by;
   return text + ")";
 }
 
@@ -157,6 +178,24 @@ void Page::ImpossibleLine() {
 
 void Page::Summary() {
   Line("");
+  if (window_.flop.executed.has_value()) {
+    Utilization();
+  } else {
+    Labelled("MFU", PadRight(kUnknownText, 10) + "FLOPs are unknown: the source has no shapes");
+  }
+  StepLine();
+  if (!HidesKernels(window_) || !window_.flop.executed.has_value()) return;
+  if (!window_.split.compute_ns.has_value()) {
+    Labelled("seen", PadRight(kUnknownText, 10) + "intercepted libraries alone, without GPU times");
+  } else {
+    Labelled("seen",
+             PadRight(Percent(Ratio(window_.split.compute_ns, window_.split.window_ns)), 10) +
+                 "of the time computes in intercepted libraries");
+  }
+  Labelled("", PadRight("", 10) + "FLOPs outside them are not counted: MFU is a lower bound");
+}
+
+void Page::Utilization() {
   const char* warn = window_.mfu.value_or(0) > 1 ? "\033[31m" : "\033[1m";
   Labelled("MFU",
            PadRight(Percent(window_.mfu), 10) + RateText(window_.flop.model) +
@@ -179,14 +218,17 @@ void Page::Summary() {
                      " in formats without a known peak are in FLOP/s, not in MFU");
   }
   ImpossibleLine();
+}
+
+void Page::StepLine() {
   const std::optional<StepSummary> steps =
       result_.steady.has_value()
           ? SummarizeSteps(result_.steps, result_.steady_first_step, result_.steady_last_step)
           : std::nullopt;
   if (steps.has_value()) {
     std::string text = PadRight(Duration(steps->median_ns), 10) + "median of " +
-                       std::to_string(steps->window_count) + " (" + Duration(steps->min_ns) +
-                       " – " + Duration(steps->max_ns) + ")";
+                       std::to_string(steps->window_count) + " (" +
+                       DurationRange(steps->min_ns, steps->max_ns) + ")";
     if (steps->flop_model.has_value()) {
       text += "   " + Si(static_cast<double>(*steps->flop_model), "FLOP") + " per GPU, " +
               (steps->is_flop_equal ? "the same in every step" : "mean: steps differ");
@@ -198,18 +240,12 @@ void Page::Summary() {
                                 10) +
                            "first to last intercepted work, mean over devices");
   }
-  if (HidesKernels(window_) && window_.flop.executed.has_value()) {
-    Labelled("seen", PadRight(Percent(Ratio(window_.split.compute_ns, window_.window_ns)), 10) +
-                         "of the time computing in intercepted libraries; other kernels are not "
-                         "seen:");
-    Labelled("", "          MFU is a lower bound");
-  }
 }
 
 void Page::BudgetLine(std::optional<int64_t> ns, const std::string& what, double& at) {
   static constexpr std::array<const char*, 9> kEighths = {"",  "▏", "▎", "▍", "▌",
                                                           "▋", "▊", "▉", "█"};
-  const double share = Ratio(ns, window_.window_ns).value_or(0);
+  const double share = Ratio(ns, window_.split.window_ns).value_or(0);
   const size_t begin = static_cast<size_t>(std::lround(at * kBarCells));
   const size_t eighths = static_cast<size_t>(std::lround(share * kBarCells * 8));
   std::string bar(begin, ' ');
@@ -219,8 +255,10 @@ void Page::BudgetLine(std::optional<int64_t> ns, const std::string& what, double
   const int64_t devices = std::max<int64_t>(result_.devices, 1);
   const std::optional<int64_t> mean_ns =
       ns.has_value() ? std::optional<int64_t>(*ns / devices) : std::nullopt;
-  Line("  " + PadRight(bar, kBarCells + 2) + PadLeft(Percent(Ratio(ns, window_.window_ns)), 8) +
-       PadLeft(Milliseconds(mean_ns), 12) + " ms  " + what);
+  Line("  " + PadRight(bar, kBarCells + 2) +
+       PadLeft(Percent(Ratio(ns, window_.split.window_ns)), 8) +
+       PadLeft(mean_ns.has_value() ? Milliseconds(mean_ns) + " ms" : kUnknownText, 14) + "  " +
+       what);
 }
 
 void Page::Budget() {
@@ -229,7 +267,7 @@ void Page::Budget() {
   const int64_t devices = std::max<int64_t>(result_.devices, 1);
   Line("  " + Bold("where the time went") + "   " + window_name + ", " +
        (devices == 1 ? "one device" : "mean of " + std::to_string(devices) + " devices") + ", " +
-       Duration(window_.window_ns / devices));
+       Duration(window_.split.window_ns / devices));
   const TimeSplit& split = window_.split;
   if (!split.compute_ns.has_value() && !split.comm_ns.has_value()) {
     Line("  unknown: no GPU times" +
@@ -242,187 +280,37 @@ void Page::Budget() {
   BudgetLine(split.overlapped_ns, "communication hidden by compute", at);
   BudgetLine(split.exposed_ns,
              hides ? "communication exposed (upper bound)" : "communication exposed", at);
-  BudgetLine(split.mem_only_ns, "memory copies only", at);
+  BudgetLine(split.mem_only_ns,
+             split.mem_only_ns.has_value() ? "memory copies only" : "memory copies (not seen)", at);
   if (split.idle_ns.has_value()) BudgetLine(split.idle_ns, "idle", at);
   if (split.unattributed_ns.has_value() &&
       (*split.unattributed_ns != 0 || !split.idle_ns.has_value())) {
-    BudgetLine(split.unattributed_ns, "unattributed: idle, or kernels not seen", at);
+    BudgetLine(split.unattributed_ns, "unattributed: idle or not seen", at);
   }
 }
 
-void Page::Ops() {
-  std::vector<const OpResult*> ops;
-  for (const OpResult& op : result_.ops) {
-    if (op.kind != "collective") ops.push_back(&op);
-  }
-  if (ops.empty()) return;
+void Page::Rows(const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
   Line("");
-  Table table({{"operations", Table::Align::kLeft},
-               {"calls"},
-               {"GPU ms"},
-               {"share %"},
-               {"TFLOP/s"},
-               {"of peak %"},
-               {"known by"}});
-  const auto share = [this](std::optional<int64_t> time_ns) {
-    const std::optional<double> ratio = Ratio(time_ns, result_.run.window_ns);
-    return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
-  };
-  // A table never ends in "1 more": that row would take the line the operation needs.
-  const size_t limit = RowLimit(kDefaultOps);
-  const size_t shown = ops.size() <= limit ? ops.size() : limit;
-  for (size_t i = 0; i < shown; ++i) {
-    const OpResult& op = *ops[i];
-    const std::optional<double> rate = FlopPerSecond(op);
-    const std::optional<double> of_peak = OfPeak(op);
-    table.AddRow({op.label, std::to_string(op.calls), Milliseconds(op.time_ns), share(op.time_ns),
-                  rate.has_value() ? Significant(*rate / kTera) : kUnknownText,
-                  of_peak.has_value() ? Fixed(*of_peak * 100, 1) : kUnknownText,
-                  op.provenance.empty() ? kUnknownText : op.provenance});
-  }
-  if (shown < ops.size()) {
-    uint64_t calls = 0;
-    std::optional<int64_t> time_ns;
-    for (size_t i = shown; i < ops.size(); ++i) {
-      calls += ops[i]->calls;
-      if (ops[i]->time_ns.has_value()) time_ns = time_ns.value_or(0) + *ops[i]->time_ns;
-    }
-    table.AddRow({"… " + std::to_string(ops.size() - shown) + " more", std::to_string(calls),
-                  Milliseconds(time_ns), share(time_ns), "", "", ""});
-  }
-  Lines(table.Lines(options_.page_width, kIndent));
-}
-
-// "0-3", "0,2,5-7"; ranks are in order.
-std::string RankRanges(const std::vector<int32_t>& ranks) {
-  std::string text;
-  for (size_t i = 0; i < ranks.size();) {
-    size_t end = i + 1;
-    while (end < ranks.size() && ranks[end] == ranks[end - 1] + 1) ++end;
-    if (!text.empty()) text += ',';
-    text += std::to_string(ranks[i]);
-    if (end - i > 2) text += "-" + std::to_string(ranks[end - 1]);
-    if (end - i == 2) text += "," + std::to_string(ranks[end - 1]);
-    i = end;
-  }
-  return text;
-}
-
-void Page::Communication() {
-  if (result_.communicators.empty()) return;
-  Line("");
-  Table table({{"communication", Table::Align::kLeft},
-               {"size"},
-               {"ranks"},
-               {"calls"},
-               {"GB"},
-               {"GPU ms"},
-               {"exposed ms"},
-               {"busbw GB/s"}});
-  std::vector<const CommunicatorResult*> order;
-  for (const auto& communicator : result_.communicators) order.push_back(&communicator);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->time_ns.value_or(-1) > b->time_ns.value_or(-1);
-  });
-  const size_t shown = std::min(order.size(), RowLimit(kDefaultCommunicators));
-  for (size_t i = 0; i < shown; ++i) {
-    const CommunicatorResult& communicator = *order[i];
-    uint64_t calls = 0;
-    std::string mix;
-    std::vector<std::pair<std::string, uint64_t>> ops(communicator.ops.begin(),
-                                                      communicator.ops.end());
-    std::stable_sort(ops.begin(), ops.end(),
-                     [](const auto& a, const auto& b) { return a.second > b.second; });
-    for (const auto& [name, count] : ops) {
-      calls += count;
-      mix += (mix.empty() ? "" : ", ") + name + " " + std::to_string(count);
-    }
-    const std::string name =
-        communicator.name.empty() ? communicator.id.substr(0, 8) : communicator.name;
-    const std::optional<double> bandwidth = PerSecond(communicator.bus_bytes, communicator.time_ns);
-    table.AddRow(
-        {name + ": " + mix,
-         communicator.size > 0 ? std::to_string(communicator.size) : kUnknownText,
-         communicator.ranks.empty() ? kUnknownText : Cut(RankRanges(communicator.ranks), 12),
-         std::to_string(calls),
-         communicator.bytes.has_value()
-             ? Significant(static_cast<double>(*communicator.bytes) / 1e9)
-             : kUnknownText,
-         Milliseconds(communicator.time_ns), Milliseconds(communicator.exposed_ns),
-         bandwidth.has_value() ? Significant(*bandwidth / 1e9) : kUnknownText});
-  }
-  Lines(table.Lines(options_.page_width, kIndent));
-  if (shown < order.size()) Line("  … " + std::to_string(order.size() - shown) + " more");
-}
-
-void Page::Ranks() {
-  const std::vector<RankResult>& ranks = result_.ranks;
-  // One device is already told in full above.
-  if (ranks.empty() || (ranks.size() == 1 && options_.sections == kAllSections)) return;
-  Line("");
-  std::vector<const RankResult*> order;
-  std::set<std::string> hosts;
-  bool knows_idle = true;
-  for (const RankResult& rank : ranks) {
-    order.push_back(&rank);
-    hosts.insert(rank.host);
-    knows_idle = knows_idle && rank.split.idle_ns.has_value();
-  }
-  const size_t shown = std::min(order.size(), RowLimit(kDefaultRanks));
-  if (shown < order.size()) {
-    std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-      return Ratio(a->split.exposed_ns, a->split.window_ns).value_or(-1) >
-             Ratio(b->split.exposed_ns, b->split.window_ns).value_or(-1);
-    });
-  }
-  std::vector<Table::Column> columns = {{"ranks", Table::Align::kLeft}, {"gpu"}};
-  columns.insert(columns.end(), {{"window ms"},
-                                 {"compute %"},
-                                 {"hidden %"},
-                                 {"exposed %"},
-                                 {"memory %"},
-                                 {knows_idle ? "idle %" : "unattr. %"},
-                                 {"TFLOP/s"},
-                                 {"dropped"},
-                                 {"untimed"}});
-  Table table(columns);
-  for (size_t i = 0; i < shown; ++i) {
-    const RankResult& rank = *order[i];
-    const TimeSplit& split = rank.split;
-    const auto share = [&split](std::optional<int64_t> ns) {
-      const std::optional<double> ratio = Ratio(ns, split.window_ns);
-      return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
-    };
-    const std::optional<double> rate = PerSecond(rank.flop_executed, split.window_ns);
-    std::string name = rank.rank >= 0 ? std::to_string(rank.rank) : kUnknownText;
-    if (hosts.size() > 1 && !rank.host.empty()) name += " " + rank.host;
-    table.AddRow({name, rank.device >= 0 ? std::to_string(rank.device) : kUnknownText,
-                  Milliseconds(split.window_ns), share(split.compute_only_ns),
-                  share(split.overlapped_ns), share(split.exposed_ns), share(split.mem_only_ns),
-                  share(knows_idle ? split.idle_ns : split.unattributed_ns),
-                  rate.has_value() ? Significant(*rate / kTera) : kUnknownText,
-                  std::to_string(rank.dropped), std::to_string(rank.untimed)});
-  }
-  Lines(table.Lines(options_.page_width, kIndent));
-  if (shown < order.size()) {
-    Line("  … the " + std::to_string(shown) + " of " + std::to_string(order.size()) +
-         " with most exposed communication; all: mfutrace report --only ranks");
-  }
+  for (size_t i = 0; i < lines.size(); ++i) text_ += (i == 0 ? Bold(lines[i]) : lines[i]) + "\n";
 }
 
 void Page::Quality() {
   const struct Quality& quality = result_.quality;
   Line("");
-  std::string counts = std::to_string(quality.dropped) + " dropped · " +
-                       std::to_string(quality.untimed) + " untimed · " +
-                       std::to_string(quality.captured) + " captured · " +
-                       std::to_string(quality.damaged_files) + " damaged";
+  Labelled("quality", std::to_string(quality.dropped) + " dropped · " +
+                          std::to_string(quality.untimed) + " untimed · " +
+                          std::to_string(quality.captured) + " captured · " +
+                          std::to_string(quality.damaged_files) + " files damaged");
   std::string known;
   for (const auto& [provenance, share] : CallShareByProvenance(result_.ops)) {
-    known += (known.empty() ? " · calls known by " : ", ") +
+    known += (known.empty() ? "calls known by " : ", ") +
              (provenance.empty() ? std::string("nothing") : provenance) + " " + Percent(share);
   }
-  Labelled("quality", counts + known);
+  if (!result_.steps_found_by.empty()) {
+    known += (known.empty() ? "" : " · ") + ("steps found by " + result_.steps_found_by);
+  }
+  if (!known.empty()) Labelled("", known);
   std::string timing =
       "timing " + (result_.timing.empty() ? std::string(kUnknownText) : result_.timing);
   if (!result_.timing_reason.empty()) timing += " (" + result_.timing_reason + ")";
@@ -437,7 +325,7 @@ void Page::Quality() {
   for (const auto& [name, value] : quality.counters) {
     notes.push_back(name + " " + std::to_string(value));
   }
-  const size_t shown = std::min(notes.size(), RowLimit(kDefaultNotes));
+  const size_t shown = std::min(notes.size(), limits_.notes);
   for (size_t i = 0; i < shown; ++i) Labelled("", notes[i]);
   if (shown < notes.size()) {
     Labelled("", "… " + std::to_string(notes.size() - shown) +
@@ -458,7 +346,19 @@ std::optional<Section> SectionNamed(absl::string_view name) {
 }
 
 std::string RenderTerminal(const RunResult& result, const TerminalOptions& options) {
-  return Page(result, options).Render();
+  Limits limits;
+  if (options.top.has_value()) {
+    limits = {*options.top, *options.top, *options.top, *options.top};
+  } else if (options.sections != kAllSections) {
+    limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
+  }
+  std::string text = Page(result, options, limits).Render();
+  if (options.top.has_value() || options.sections != kAllSections) return text;
+  while (std::count(text.begin(), text.end(), '\n') > static_cast<int64_t>(kPageLines) &&
+         limits.Shrink()) {
+    text = Page(result, options, limits).Render();
+  }
+  return text;
 }
 
 std::string RenderHta(const RunResult& result, const TerminalOptions& options) {
@@ -479,7 +379,7 @@ std::string RenderHta(const RunResult& result, const TerminalOptions& options) {
                   std::to_string(hta.non_compute_us), std::to_string(hta.idle_us)});
   }
   std::string text;
-  for (const std::string& line : table.Lines(options.page_width, kIndent)) text += line + "\n";
+  for (const std::string& line : table.Lines(options.page_width, 2)) text += line + "\n";
   return text;
 }
 

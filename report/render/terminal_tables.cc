@@ -1,0 +1,181 @@
+// Rows and columns of the report's tables.
+#include "report/render/terminal_tables.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "report/analyze/rates.h"
+#include "report/render/table.h"
+#include "report/render/units.h"
+
+namespace mfutrace::report {
+namespace {
+
+constexpr size_t kIndent = 2;
+constexpr double kTera = 1e12;
+
+// "0-3", "0,2,5-7"; ranks are in order.
+std::string RankRanges(const std::vector<int32_t>& ranks) {
+  std::string text;
+  for (size_t i = 0; i < ranks.size();) {
+    size_t end = i + 1;
+    while (end < ranks.size() && ranks[end] == ranks[end - 1] + 1) ++end;
+    if (!text.empty()) text += ',';
+    text += std::to_string(ranks[i]);
+    if (end - i > 2) text += "-" + std::to_string(ranks[end - 1]);
+    if (end - i == 2) text += "," + std::to_string(ranks[end - 1]);
+    i = end;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width) {
+  std::vector<const OpResult*> ops;
+  for (const OpResult& op : result.ops) {
+    if (op.kind != "collective") ops.push_back(&op);
+  }
+  if (ops.empty()) return {};
+  Table table({{"operations", Table::Align::kLeft},
+               {"calls"},
+               {"GPU ms"},
+               {"share %"},
+               {"TFLOP/s"},
+               {"of peak %"},
+               {"known by"}});
+  const auto share = [&result](std::optional<int64_t> time_ns) {
+    const std::optional<double> ratio = Ratio(time_ns, result.run.window_ns);
+    return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
+  };
+  const size_t shown = std::min(ops.size(), row_limit);
+  for (size_t i = 0; i < shown; ++i) {
+    const OpResult& op = *ops[i];
+    const std::optional<double> rate = FlopPerSecond(op);
+    const std::optional<double> of_peak = OfPeak(op);
+    table.AddRow({op.label, std::to_string(op.calls), Milliseconds(op.time_ns), share(op.time_ns),
+                  rate.has_value() ? Significant(*rate / kTera) : kUnknownText,
+                  of_peak.has_value() ? Fixed(*of_peak * 100, 1) : kUnknownText,
+                  op.provenance.empty() ? kUnknownText : op.provenance});
+  }
+  if (shown < ops.size()) {
+    uint64_t calls = 0;
+    std::optional<int64_t> time_ns;
+    for (size_t i = shown; i < ops.size(); ++i) {
+      calls += ops[i]->calls;
+      if (ops[i]->time_ns.has_value()) time_ns = time_ns.value_or(0) + *ops[i]->time_ns;
+    }
+    table.AddRow({"… " + std::to_string(ops.size() - shown) + " more", std::to_string(calls),
+                  Milliseconds(time_ns), share(time_ns), "", "", ""});
+  }
+  return table.Lines(page_width, kIndent);
+}
+
+std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_limit,
+                                            size_t page_width) {
+  if (result.communicators.empty()) return {};
+  Table table({{"communication", Table::Align::kLeft},
+               {"size"},
+               {"ranks"},
+               {"calls"},
+               {"GB"},
+               {"GPU ms"},
+               {"exposed ms"},
+               {"busbw GB/s"}});
+  std::vector<const CommunicatorResult*> order;
+  for (const auto& communicator : result.communicators) order.push_back(&communicator);
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return a->time_ns.value_or(-1) > b->time_ns.value_or(-1);
+  });
+  const size_t shown = std::min(order.size(), row_limit);
+  for (size_t i = 0; i < shown; ++i) {
+    const CommunicatorResult& communicator = *order[i];
+    uint64_t calls = 0;
+    std::string mix;
+    std::vector<std::pair<std::string, uint64_t>> ops(communicator.ops.begin(),
+                                                      communicator.ops.end());
+    std::stable_sort(ops.begin(), ops.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    for (const auto& [name, count] : ops) {
+      calls += count;
+      mix += (mix.empty() ? "" : ", ") + name + " " + std::to_string(count);
+    }
+    const std::string name =
+        communicator.name.empty() ? communicator.id.substr(0, 8) : communicator.name;
+    const std::optional<double> bandwidth = PerSecond(communicator.bus_bytes, communicator.time_ns);
+    table.AddRow(
+        {name + ": " + mix,
+         communicator.size > 0 ? std::to_string(communicator.size) : kUnknownText,
+         communicator.ranks.empty() ? kUnknownText : Cut(RankRanges(communicator.ranks), 12),
+         std::to_string(calls),
+         communicator.bytes.has_value()
+             ? Significant(static_cast<double>(*communicator.bytes) / 1e9)
+             : kUnknownText,
+         Milliseconds(communicator.time_ns), Milliseconds(communicator.exposed_ns),
+         bandwidth.has_value() ? Significant(*bandwidth / 1e9) : kUnknownText});
+  }
+  std::vector<std::string> lines = table.Lines(page_width, kIndent);
+  if (shown < order.size()) {
+    lines.push_back("  … " + std::to_string(order.size() - shown) + " more");
+  }
+  return lines;
+}
+
+std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, size_t page_width) {
+  const std::vector<RankResult>& ranks = result.ranks;
+  if (ranks.empty()) return {};
+  std::vector<const RankResult*> order;
+  std::set<std::string> hosts;
+  bool knows_idle = true;
+  bool knows_memory = false;
+  for (const RankResult& rank : ranks) {
+    order.push_back(&rank);
+    hosts.insert(rank.host);
+    knows_idle = knows_idle && rank.split.idle_ns.has_value();
+    knows_memory = knows_memory || rank.split.mem_only_ns.has_value();
+  }
+  const size_t shown = std::min(order.size(), row_limit);
+  if (shown < order.size()) {
+    std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+      return Ratio(a->split.exposed_ns, a->split.window_ns).value_or(-1) >
+             Ratio(b->split.exposed_ns, b->split.window_ns).value_or(-1);
+    });
+  }
+  std::vector<Table::Column> columns = {{"ranks", Table::Align::kLeft}, {"gpu"}};
+  columns.insert(columns.end(), {{"window ms"}, {"compute %"}, {"hidden %"}, {"exposed %"}});
+  if (knows_memory) columns.push_back({"memory %"});
+  columns.insert(columns.end(),
+                 {{knows_idle ? "idle %" : "unattr. %"}, {"TFLOP/s"}, {"dropped"}, {"untimed"}});
+  Table table(columns);
+  for (size_t i = 0; i < shown; ++i) {
+    const RankResult& rank = *order[i];
+    const TimeSplit& split = rank.split;
+    const auto share = [&split](std::optional<int64_t> ns) {
+      const std::optional<double> ratio = Ratio(ns, split.window_ns);
+      return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
+    };
+    const std::optional<double> rate = PerSecond(rank.flop_executed, split.window_ns);
+    std::string name = rank.rank >= 0 ? std::to_string(rank.rank) : kUnknownText;
+    if (hosts.size() > 1 && !rank.host.empty()) name += " " + rank.host;
+    std::vector<std::string> cells = {name,
+                                      rank.device >= 0 ? std::to_string(rank.device) : kUnknownText,
+                                      Milliseconds(split.window_ns),
+                                      share(split.compute_only_ns),
+                                      share(split.overlapped_ns),
+                                      share(split.exposed_ns)};
+    if (knows_memory) cells.push_back(share(split.mem_only_ns));
+    cells.insert(cells.end(), {share(knows_idle ? split.idle_ns : split.unattributed_ns),
+                               rate.has_value() ? Significant(*rate / kTera) : kUnknownText,
+                               std::to_string(rank.dropped), std::to_string(rank.untimed)});
+    table.AddRow(std::move(cells));
+  }
+  std::vector<std::string> lines = table.Lines(page_width, kIndent);
+  if (shown < order.size()) {
+    lines.push_back("  … the " + std::to_string(shown) + " of " + std::to_string(order.size()) +
+                    " with most exposed communication; all: mfutrace report --only ranks");
+  }
+  return lines;
+}
+
+}  // namespace mfutrace::report

@@ -1,0 +1,19 @@
+// The three tables of the terminal report: operations, communication, ranks. Each is a list of
+// lines, heads first; empty where the run has no rows for it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "report/analyze/results.h"
+
+namespace mfutrace::report {
+
+// `row_limit` rows at most; what is left out is said in one line more.
+std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width);
+std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_limit,
+                                            size_t page_width);
+std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, size_t page_width);
+
+}  // namespace mfutrace::report
