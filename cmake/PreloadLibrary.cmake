@@ -49,7 +49,7 @@ function(mfu_preload_library)
   endif()
   target_link_options(${ARG_NAME} PRIVATE
     -Wl,--version-script=${ARG_VERSION_SCRIPT} -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete
-    -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,--hash-style=gnu
+    -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--hash-style=gnu
     -Wl,--build-id -fno-sanitize=all -fno-lto)
   # Where the pinned versions of dlopen and pthread_create live before glibc 2.34 (glibc_floor.h).
   target_link_libraries(${ARG_NAME} PRIVATE

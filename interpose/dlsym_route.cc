@@ -29,8 +29,8 @@ namespace {
 
 // Where C libraries keep dlsym: libc from glibc 2.34 on, libdl before, the loader itself in musl.
 bool IsCLibrary(const char* path) {
-  static constexpr const char* kPrefixes[] = {"libc.so", "libc-2.", "libdl.so", "libdl-2.", "ld-musl",
-                                              "libc.musl"};
+  static constexpr const char* kPrefixes[] = {"libc.so",  "libc-2.", "libdl.so",
+                                              "libdl-2.", "ld-musl", "libc.musl"};
   const char* file = BaseName(path);
   for (const char* prefix : kPrefixes) {
     if (StartsWith(file, prefix)) return true;
@@ -38,8 +38,8 @@ bool IsCLibrary(const char* path) {
   return false;
 }
 
-// Walks the link maps rather than calling dl_iterate_phdr, which programs replace with functions that
-// themselves call dlsym. The C library stands among the first maps and is never unloaded.
+// Walks the link maps rather than calling dl_iterate_phdr, which programs replace with functions
+// that themselves call dlsym. The C library stands among the first maps and is never unloaded.
 void FindTheCLibrarysOwn() {
   static bool is_done = false;
   if (__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) return;
@@ -98,7 +98,8 @@ extern "C" __attribute__((visibility("hidden"))) DlsymDecision mfu_decide_dlsym(
   } else if (!IsVendorCode(return_address)) {
     void* real = RealDlsym(handle, name);
     if (IsOwnStub(real)) {
-      decision = AnswerFor(entry, LookUpBeyondUs(name, nullptr));  // the handle of the program itself
+      decision =
+          AnswerFor(entry, LookUpBeyondUs(name, nullptr));  // the handle of the program itself
     } else if (real != nullptr) {
       decision = AnswerFor(entry, real);
     }
@@ -107,7 +108,8 @@ extern "C" __attribute__((visibility("hidden"))) DlsymDecision mfu_decide_dlsym(
   return decision;
 }
 
-// A versioned lookup never finds our exports, which have no version: only what to hand back differs.
+// A versioned lookup never finds our exports, which have no version: only what to hand back
+// differs.
 extern "C" __attribute__((visibility("hidden"))) DlsymDecision mfu_decide_dlvsym(
     void* handle, const char* name, const char* version, const void* return_address) {
   FindTheCLibrarysOwn();

@@ -19,8 +19,8 @@ struct SymbolTable {
 
 constexpr ElfW(Half) kHiddenVersion = 0x8000;
 
-// glibc relocates the pointers of a writable dynamic section in place; of a read-only one (the vdso)
-// it does not, and other C libraries never do.
+// glibc relocates the pointers of a writable dynamic section in place; of a read-only one (the
+// vdso) it does not, and other C libraries never do.
 template <typename T>
 const T* Pointer(uintptr_t base, ElfW(Addr) value) {
   return reinterpret_cast<const T*>(value < base ? base + value : value);
@@ -32,12 +32,23 @@ SymbolTable ReadDynamic(uintptr_t base, const ElfW(Dyn) * dynamic) {
   for (const ElfW(Dyn)* entry = dynamic; entry->d_tag != DT_NULL; ++entry) {
     const ElfW(Addr) value = entry->d_un.d_ptr;
     switch (entry->d_tag) {
-      case DT_SYMTAB: table.symbols = Pointer<ElfW(Sym)>(base, value); break;
-      case DT_STRTAB: table.strings = Pointer<char>(base, value); break;
-      case DT_VERSYM: table.versions = Pointer<ElfW(Half)>(base, value); break;
-      case DT_GNU_HASH: table.gnu_hash = Pointer<uint32_t>(base, value); break;
-      case DT_HASH: table.sysv_hash = Pointer<uint32_t>(base, value); break;
-      default: break;
+      case DT_SYMTAB:
+        table.symbols = Pointer<ElfW(Sym)>(base, value);
+        break;
+      case DT_STRTAB:
+        table.strings = Pointer<char>(base, value);
+        break;
+      case DT_VERSYM:
+        table.versions = Pointer<ElfW(Half)>(base, value);
+        break;
+      case DT_GNU_HASH:
+        table.gnu_hash = Pointer<uint32_t>(base, value);
+        break;
+      case DT_HASH:
+        table.sysv_hash = Pointer<uint32_t>(base, value);
+        break;
+      default:
+        break;
     }
   }
   return table;
@@ -53,7 +64,8 @@ struct Match {
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0) return false;
     if (type != STT_FUNC && type != STT_OBJECT && type != STT_NOTYPE) return false;
     if (std::strcmp(table.strings + symbol.st_name, name) != 0) return false;
-    const bool is_hidden = table.versions != nullptr && (table.versions[index] & kHiddenVersion) != 0;
+    const bool is_hidden =
+        table.versions != nullptr && (table.versions[index] & kHiddenVersion) != 0;
     if (address == nullptr || !is_hidden) {
       address = reinterpret_cast<void*>(table.base + symbol.st_value);
     }

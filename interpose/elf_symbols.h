@@ -1,6 +1,6 @@
-// Reads symbol tables of loaded objects directly, without dlsym: that is how the real dlsym is found,
-// and how a function is looked up in exactly one library rather than in a scope. No allocation, no
-// locks; the object must stay loaded meanwhile.
+// Reads symbol tables of loaded objects directly, without dlsym: that is how the real dlsym is
+// found, and how a function is looked up in exactly one library rather than in a scope. No
+// allocation, no locks; the object must stay loaded meanwhile.
 #pragma once
 
 #include <elf.h>

@@ -1,5 +1,5 @@
-// The table: what entry_points.def says, and which hook each entry jumps to. The only place where the
-// vendors' declarations meet our hooks: a changed signature is a compile error here.
+// The table: what entry_points.def says, and which hook each entry jumps to. The only place where
+// the vendors' declarations meet our hooks: a changed signature is a compile error here.
 #include "interpose/entry_points.h"
 
 #include <cublasLt.h>
@@ -23,24 +23,27 @@ namespace {
 // cublas_api.h overloads these names with inline C++ functions, so decltype alone is ambiguous; the
 // cast below fails to compile if no overload has the type any more.
 
-using GemmEx = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
-                                  const void*, const void*, cudaDataType, int, const void*,
+using GemmEx = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int,
+                                  int, const void*, const void*, cudaDataType, int, const void*,
                                   cudaDataType, int, const void*, void*, cudaDataType, int,
                                   cublasComputeType_t, cublasGemmAlgo_t);
 using GemmEx64 = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int64_t,
-                                    int64_t, int64_t, const void*, const void*, cudaDataType, int64_t,
-                                    const void*, cudaDataType, int64_t, const void*, void*,
+                                    int64_t, int64_t, const void*, const void*, cudaDataType,
+                                    int64_t, const void*, cudaDataType, int64_t, const void*, void*,
                                     cudaDataType, int64_t, cublasComputeType_t, cublasGemmAlgo_t);
-using GemmStridedBatchedEx = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t,
-                                                int, int, int, const void*, const void*, cudaDataType,
-                                                int, long long, const void*, cudaDataType, int,
-                                                long long, const void*, void*, cudaDataType, int,
-                                                long long, int, cublasComputeType_t, cublasGemmAlgo_t);
-using GemmStridedBatchedEx64 = cublasStatus_t (*)(
-    cublasHandle_t, cublasOperation_t, cublasOperation_t, int64_t, int64_t, int64_t, const void*,
-    const void*, cudaDataType, int64_t, long long, const void*, cudaDataType, int64_t, long long,
-    const void*, void*, cudaDataType, int64_t, long long, int64_t, cublasComputeType_t,
-    cublasGemmAlgo_t);
+using GemmStridedBatchedEx = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t,
+                                                cublasOperation_t, int, int, int, const void*,
+                                                const void*, cudaDataType, int, long long,
+                                                const void*, cudaDataType, int, long long,
+                                                const void*, void*, cudaDataType, int, long long,
+                                                int, cublasComputeType_t, cublasGemmAlgo_t);
+using GemmStridedBatchedEx64 = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t,
+                                                  cublasOperation_t, int64_t, int64_t, int64_t,
+                                                  const void*, const void*, cudaDataType, int64_t,
+                                                  long long, const void*, cudaDataType, int64_t,
+                                                  long long, const void*, void*, cudaDataType,
+                                                  int64_t, long long, int64_t, cublasComputeType_t,
+                                                  cublasGemmAlgo_t);
 
 // Newer than some headers in use; intercepted all the same when a newer library is there.
 using AlltoAll = ncclResult_t (*)(const void*, void*, size_t, ncclDataType_t, ncclComm_t,
@@ -64,10 +67,11 @@ static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRank
 #define MFU_SIGNATURE_AlltoAll(symbol) AlltoAll
 #define MFU_SIGNATURE_CommInitRankScalable(symbol) CommInitRankScalable
 
-// --- types as the calling convention sees them ----------------------------------------------------
-// Functions whose arguments travel alike share one hook: a table of five hundred names compiles to a
-// few dozen functions. Pointers are pointers, enums are 32-bit integers, signedness does not matter,
-// and a struct of more than 16 bytes goes through memory on both architectures whatever it holds.
+// --- types as the calling convention sees them
+// ---------------------------------------------------- Functions whose arguments travel alike share
+// one hook: a table of five hundred names compiles to a few dozen functions. Pointers are pointers,
+// enums are 32-bit integers, signedness does not matter, and a struct of more than 16 bytes goes
+// through memory on both architectures whatever it holds.
 
 template <typename T, typename = void>
 struct Abi;
@@ -94,7 +98,8 @@ struct HookFor<Observer, Status (*)(Args...)> {
   using Type = Hook<Observer, typename Abi<Args>::Type...>;
 };
 
-// --- details ---------------------------------------------------------------------------------------
+// --- details
+// ---------------------------------------------------------------------------------------
 
 namespace detail {
 constexpr uint8_t kNone = 0;
@@ -121,7 +126,8 @@ constexpr EntryInfo kEntries[] = {
 };
 static_assert(std::size(kEntries) == kEntryCount);
 
-// --- names -----------------------------------------------------------------------------------------
+// --- names
+// -----------------------------------------------------------------------------------------
 
 constexpr uint32_t HashOf(const char* name) {  // FNV-1a
   uint32_t hash = 2166136261u;
@@ -154,8 +160,8 @@ extern "C" {
 __thread uint32_t mfu_stub_code = 0;
 
 const HookTarget mfu_hook_targets[] = {
-#define MFU_ENTRY(symbol, library, observer, what, signature)                             \
-  reinterpret_cast<HookTarget>(                                                           \
+#define MFU_ENTRY(symbol, library, observer, what, signature) \
+  reinterpret_cast<HookTarget>(                               \
       &HookFor<observe::observer, MFU_SIGNATURE_##signature(symbol)>::Type::Call),
 #include "interpose/entry_points.def"
 #undef MFU_ENTRY
@@ -169,10 +175,14 @@ const char* NameOf(Entry entry) { return InfoOf(entry).symbol; }
 
 const char* FilePrefixOf(Library library) {
   switch (library) {
-    case Library::kCublas: return "libcublas.so";
-    case Library::kCublasLt: return "libcublasLt.so";
-    case Library::kNccl: return "libnccl.so";
-    case Library::kCount: break;
+    case Library::kCublas:
+      return "libcublas.so";
+    case Library::kCublasLt:
+      return "libcublasLt.so";
+    case Library::kNccl:
+      return "libnccl.so";
+    case Library::kCount:
+      break;
   }
   return "";
 }

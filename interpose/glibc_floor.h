@@ -1,12 +1,12 @@
-// Pins functions of the C library to the versions that glibc 2.17 (and older) has, so that the library
-// loads into any job that CUDA itself supports. Force-included into every file of libmfutrace.so
-// (cmake/PreloadLibrary.cmake).
+// Pins functions of the C library to the versions that glibc 2.17 (and older) has, so that the
+// library loads into any job that CUDA itself supports. Force-included into every file of
+// libmfutrace.so (cmake/PreloadLibrary.cmake).
 //
-// A preload that asks for a version the job's glibc lacks does not fail to load: it kills the process,
-// bash included. The functions below got a second version when libdl and libpthread moved into libc
-// (2.34). The pin is half of it: before 2.34 these versions live in libdl.so.2 and libpthread.so.0, so
-// both must be NEEDED. scripts/check_preload.sh asserts both halves on the finished file. On aarch64
-// the first version of everything is 2.17.
+// A preload that asks for a version the job's glibc lacks does not fail to load: it kills the
+// process, bash included. The functions below got a second version when libdl and libpthread moved
+// into libc (2.34). The pin is half of it: before 2.34 these versions live in libdl.so.2 and
+// libpthread.so.0, so both must be NEEDED. scripts/check_preload.sh asserts both halves on the
+// finished file. On aarch64 the first version of everything is 2.17.
 #pragma once
 
 #if defined(__x86_64__)

@@ -2,8 +2,8 @@
 // launched: calls are held, and recorded together when the group has ended well, all calls on one
 // stream with one bracket around the real ncclGroupEnd.
 //
-// State is per thread, as NCCL's own. Memory for held calls comes from the kernel at a thread's first
-// grouped call and goes back to a free list when the group ends.
+// State is per thread, as NCCL's own. Memory for held calls comes from the kernel at a thread's
+// first grouped call and goes back to a free list when the group ends.
 #pragma once
 
 #include <cstdint>

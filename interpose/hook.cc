@@ -49,8 +49,11 @@ void BeginUntimed(HookedCall& call, uint32_t signature) {
 
 void Finish(HookedCall& call, bool has_succeeded) {
   switch (call.stage) {
-    case HookedCall::Stage::kIdle: break;
-    case HookedCall::Stage::kBegun: EndCall(call.open, call.stream, has_succeeded); break;
+    case HookedCall::Stage::kIdle:
+      break;
+    case HookedCall::Stage::kBegun:
+      EndCall(call.open, call.stream, has_succeeded);
+      break;
     case HookedCall::Stage::kHeld:
       if (has_succeeded) {
         RecordHeld(call.open, Bracket{});

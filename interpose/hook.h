@@ -2,34 +2,35 @@
 //
 // How a call gets here. The job calls cublasSgemm_v2; the dynamic linker bound that name to our
 // export, because we are preloaded and export it without a version (which satisfies versioned
-// references of every major version). The export is a stub of a few instructions: it notes which entry
-// it is and jumps here. Because it jumps, our return address is the job's, and tells whose scope the
-// real function must be looked up in. A job that asks dlsym instead gets a thunk that also names the
-// slot, that is, the very function dlsym found. In both cases the arguments are where the caller put
-// them, and the hook is an ordinary function of their number and kinds: entries whose arguments
-// travel alike share one instantiation and differ in what the table says about them.
+// references of every major version). The export is a stub of a few instructions: it notes which
+// entry it is and jumps here. Because it jumps, our return address is the job's, and tells whose
+// scope the real function must be looked up in. A job that asks dlsym instead gets a thunk that
+// also names the slot, that is, the very function dlsym found. In both cases the arguments are
+// where the caller put them, and the hook is an ordinary function of their number and kinds:
+// entries whose arguments travel alike share one instantiation and differ in what the table says
+// about them.
 //
-// Slots. One process may hold two versions of one library. Each distinct real function of an entry has
-// a slot, and a slot has its library's own helper functions (the stream of a handle must be asked of
-// the library that made the handle). Four slots an entry; a fifth real function is called without
-// being observed, and counted.
+// Slots. One process may hold two versions of one library. Each distinct real function of an entry
+// has a slot, and a slot has its library's own helper functions (the stream of a handle must be
+// asked of the library that made the handle). Four slots an entry; a fifth real function is called
+// without being observed, and counted.
 //
 // Order. Enter: find the real function; decide whether to observe. Observer::Before: read the
 // arguments, intern the shape, open the time bracket. Then the real function, with errno as the job
-// left it. Then Observer::After: record if it succeeded, forget otherwise (frameworks retry a failed
-// cublasLtMatmul with another routine; counting both would count the work twice). Leave: put errno
-// back to what the vendor left, return its status untouched. Everything we do lies outside the
-// vendor's function, so the host times in a record are the vendor's alone.
+// left it. Then Observer::After: record if it succeeded, forget otherwise (frameworks retry a
+// failed cublasLtMatmul with another routine; counting both would count the work twice). Leave: put
+// errno back to what the vendor left, return its status untouched. Everything we do lies outside
+// the vendor's function, so the host times in a record are the vendor's alone.
 //
-// Re-entry. Vendor libraries call each other's public functions and their own (cuBLAS calls cuBLASLt,
-// cuSOLVER calls cuBLAS, ncclBcast calls ncclBroadcast). Only the outermost call is work the job asked
-// for, so an inner one goes straight to the real function and is counted as nested. "Inner" is told
-// by the stack: Enter keeps the frame address of the outermost hook of the thread, and a call is inner
-// if its own frame lies below. The usual depth counter would be wrong for ever after a longjmp or an
-// exception passed through the vendor's call, since nothing here can run cleanup (that needs the C++
-// runtime, which this library must not load); a frame address heals itself: the next call from the
-// same depth is not below it. The library is compiled with unwind tables, so that exceptions and
-// thread cancellation find their way through our frames.
+// Re-entry. Vendor libraries call each other's public functions and their own (cuBLAS calls
+// cuBLASLt, cuSOLVER calls cuBLAS, ncclBcast calls ncclBroadcast). Only the outermost call is work
+// the job asked for, so an inner one goes straight to the real function and is counted as nested.
+// "Inner" is told by the stack: Enter keeps the frame address of the outermost hook of the thread,
+// and a call is inner if its own frame lies below. The usual depth counter would be wrong for ever
+// after a longjmp or an exception passed through the vendor's call, since nothing here can run
+// cleanup (that needs the C++ runtime, which this library must not load); a frame address heals
+// itself: the next call from the same depth is not below it. The library is compiled with unwind
+// tables, so that exceptions and thread cancellation find their way through our frames.
 //
 // What it must not do: change an argument, a status or errno; allocate, lock or wait on the steady
 // path; print. When this process is not to be observed, a call costs a few loads and a branch.

@@ -1,6 +1,6 @@
 // Observers: how each family of functions is read. An observer is a pair of functions around the
-// vendor's call; its arguments have the types of the calling convention (hook.h), so that entries with
-// like arguments share it. What differs between them is in the table (EntryInfo::detail).
+// vendor's call; its arguments have the types of the calling convention (hook.h), so that entries
+// with like arguments share it. What differs between them is in the table (EntryInfo::detail).
 //
 // Called by Hook on the job's threads, never nested. No vendor header here: the numbers behind the
 // integers are the business of observe_*.cc.
@@ -23,10 +23,11 @@ struct EndsPlainly {
   }
 };
 
-// --- cuBLAS: observe_cublas.cc ----------------------------------------------------------------------
+// --- cuBLAS: observe_cublas.cc
+// ----------------------------------------------------------------------
 
-// Of any matrix product in cuBLAS. Formats and compute type are vendor codes; -1 where the function's
-// name says them (EntryInfo::detail is the element format then).
+// Of any matrix product in cuBLAS. Formats and compute type are vendor codes; -1 where the
+// function's name says them (EntryInfo::detail is the element format then).
 struct GemmArguments {
   Pointer handle;
   int op_a, op_b;
@@ -40,34 +41,35 @@ void ObserveGemm(HookedCall& call, const GemmArguments& arguments);
 // Int is int, or int64_t in the _64 variants.
 struct Gemm : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k, Pointer,
-                     Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
+                     Pointer, Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta});
   }
 };
 
 struct GemmStridedBatched : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k, Pointer,
-                     Pointer, Int, int64_t stride_a, Pointer, Int, int64_t stride_b, Pointer beta,
-                     Pointer, Int, int64_t, Int batch) {
-    ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, -1, -1, -1, -1, batch, stride_a, stride_b});
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
+                     Pointer, Pointer, Int, int64_t stride_a, Pointer, Int, int64_t stride_b,
+                     Pointer beta, Pointer, Int, int64_t, Int batch) {
+    ObserveGemm(call,
+                {handle, op_a, op_b, m, n, k, beta, -1, -1, -1, -1, batch, stride_a, stride_b});
   }
 };
 
 struct GemmEx : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k, Pointer,
-                     Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta, Pointer,
-                     int type_c, Int, int compute, int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
+                     Pointer, Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta,
+                     Pointer, int type_c, Int, int compute, int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute});
   }
 };
 
 struct GemmStridedBatchedEx : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k, Pointer,
-                     Pointer, int type_a, Int, int64_t stride_a, Pointer, int type_b, Int,
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
+                     Pointer, Pointer, int type_a, Int, int64_t stride_a, Pointer, int type_b, Int,
                      int64_t stride_b, Pointer beta, Pointer, int type_c, Int, int64_t, Int batch,
                      int compute, int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute, batch,
@@ -75,7 +77,8 @@ struct GemmStridedBatchedEx : EndsPlainly {
   }
 };
 
-// --- cuBLASLt: observe_cublaslt.cc --------------------------------------------------------------------
+// --- cuBLASLt: observe_cublaslt.cc
+// --------------------------------------------------------------------
 
 // The matrix product that descriptors describe, read through the library's own getters (`library`).
 // False if they cannot be read or describe something else (grouped layouts).
@@ -86,13 +89,14 @@ bool ReadLtMatmul(const VendorLibrary& library, const LtMatmulArguments& argumen
                   shapes::Gemm* gemm, uint32_t* compute_code);
 
 struct LtMatmul : EndsPlainly {
-  static void Before(HookedCall& call, Pointer handle, Pointer description, Pointer alpha, Pointer a,
-                     Pointer layout_a, Pointer b, Pointer layout_b, Pointer beta, Pointer c,
-                     Pointer layout_c, Pointer d, Pointer layout_d, Pointer algo, Pointer workspace,
-                     int64_t workspace_bytes, Pointer stream);
+  static void Before(HookedCall& call, Pointer handle, Pointer description, Pointer alpha,
+                     Pointer a, Pointer layout_a, Pointer b, Pointer layout_b, Pointer beta,
+                     Pointer c, Pointer layout_c, Pointer d, Pointer layout_d, Pointer algo,
+                     Pointer workspace, int64_t workspace_bytes, Pointer stream);
 };
 
-// --- NCCL: observe_nccl.cc ----------------------------------------------------------------------------
+// --- NCCL: observe_nccl.cc
+// ----------------------------------------------------------------------------
 
 struct CollectiveArguments {
   Pointer communicator, stream;

@@ -1,5 +1,5 @@
-// Reads matrix products of cuBLAS from their arguments. The stream and the modes are the handle's, and
-// are asked of the library that made it.
+// Reads matrix products of cuBLAS from their arguments. The stream and the modes are the handle's,
+// and are asked of the library that made it.
 #include <cublas_v2.h>
 
 #include "interpose/observe.h"
@@ -66,8 +66,8 @@ void ObserveGemm(HookedCall& call, const GemmArguments& arguments) {
     gemm.c = DtypeOfCuda(arguments.type_c);
   }
   gemm.d = gemm.c;
-  const Arithmetic arithmetic = ArithmeticOf(
-      compute, gemm.a, HasHandleMode(gemm.a) ? MathModeOf(*call.library, handle) : 0);
+  const Arithmetic arithmetic =
+      ArithmeticOf(compute, gemm.a, HasHandleMode(gemm.a) ? MathModeOf(*call.library, handle) : 0);
   gemm.accumulate = arithmetic.accumulate;
   gemm.math = arithmetic.math;
   if (HasHostScalars(*call.library, handle)) {

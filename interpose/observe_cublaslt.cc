@@ -1,6 +1,6 @@
-// Reads cublasLtMatmul back from its descriptors, with the public Get functions of the library that is
-// being called (about 5 ns each). Nothing is tracked when descriptors are made: those that the Init
-// functions build on the stack never pass through a function at all.
+// Reads cublasLtMatmul back from its descriptors, with the public Get functions of the library that
+// is being called (about 5 ns each). Nothing is tracked when descriptors are made: those that the
+// Init functions build on the stack never pass through a function at all.
 #include <cublasLt.h>
 
 #include "interpose/observe.h"
@@ -62,8 +62,9 @@ bool ReadLayout(LayoutGetter get, Pointer pointer, Layout* layout) {
     layout->batch_mode = kBatchStrided;
   }
   if (layout->batch_mode > kBatchPointerArray || layout->batch < 1) return false;
-  return layout->batch == 1 || ReadAttribute(get, pointer, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
-                                             &layout->batch_stride);
+  return layout->batch == 1 ||
+         ReadAttribute(get, pointer, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                       &layout->batch_stride);
 }
 
 bool IsBroadcast(const Layout& layout) {
@@ -73,9 +74,12 @@ bool IsBroadcast(const Layout& layout) {
 BetaUse ReadBeta(int32_t pointer_mode, Pointer beta, Dtype scale) {
   switch (pointer_mode) {
     case CUBLASLT_POINTER_MODE_HOST:
-    case CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_HOST: return BetaAt(beta, scale);
-    case CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_ZERO: return BetaUse::kZero;
-    default: return BetaUse::kUnknown;
+    case CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_HOST:
+      return BetaAt(beta, scale);
+    case CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_ZERO:
+      return BetaUse::kZero;
+    default:
+      return BetaUse::kUnknown;
   }
 }
 
@@ -105,15 +109,17 @@ bool ReadLtMatmul(const VendorLibrary& library, const LtMatmulArguments& argumen
                      &compute) ||
       !ReadAttribute(get_description, arguments.description, CUBLASLT_MATMUL_DESC_TRANSA, &op_a) ||
       !ReadAttribute(get_description, arguments.description, CUBLASLT_MATMUL_DESC_TRANSB, &op_b) ||
-      !ReadAttribute(get_description, arguments.description, CUBLASLT_MATMUL_DESC_SCALE_TYPE, &scale) ||
+      !ReadAttribute(get_description, arguments.description, CUBLASLT_MATMUL_DESC_SCALE_TYPE,
+                     &scale) ||
       !ReadAttribute(get_description, arguments.description, CUBLASLT_MATMUL_DESC_POINTER_MODE,
                      &pointer_mode)) {
     return false;
   }
   // C's layout matters for its format alone; without beta it may be missing.
   uint32_t type_c = 0;
-  const bool has_c = arguments.layout_c != nullptr &&
-                     ReadAttribute(get_layout, arguments.layout_c, CUBLASLT_MATRIX_LAYOUT_TYPE, &type_c);
+  const bool has_c =
+      arguments.layout_c != nullptr &&
+      ReadAttribute(get_layout, arguments.layout_c, CUBLASLT_MATRIX_LAYOUT_TYPE, &type_c);
 
   *gemm = {};
   gemm->m = d.rows;
@@ -144,8 +150,8 @@ void LtMatmul::Before(HookedCall& call, Pointer, Pointer description, Pointer, P
   shapes::Gemm gemm;
   uint32_t compute_code = 0;
   uint32_t signature = 0;
-  if (ReadLtMatmul(*call.library, {description, beta, layout_a, layout_b, layout_c, layout_d}, &gemm,
-                   &compute_code)) {
+  if (ReadLtMatmul(*call.library, {description, beta, layout_a, layout_b, layout_c, layout_d},
+                   &gemm, &compute_code)) {
     signature = InternGemm(gemm, compute_code, call.entry, shapes::Provenance::kExact);
   } else {
     Count(Counter::kUnreadableLayouts);

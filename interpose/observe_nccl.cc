@@ -1,7 +1,7 @@
-// Reads collectives and follows communicators. A communicator's identity must be the same on all its
-// ranks, which run in other processes: it is made from what NCCL itself shares between them (the
-// unique id), or from the parent's identity and the order of its splits, which NCCL requires to be
-// the same everywhere.
+// Reads collectives and follows communicators. A communicator's identity must be the same on all
+// its ranks, which run in other processes: it is made from what NCCL itself shares between them
+// (the unique id), or from the parent's identity and the order of its splits, which NCCL requires
+// to be the same everywhere.
 #include <nccl.h>
 
 #include <climits>
@@ -26,23 +26,37 @@ constexpr unsigned kConfigMagic = 0xcafebeef;  // nccl.h, NCCL_CONFIG_INITIALIZE
 
 Dtype DtypeOfNccl(int dtype) {
   switch (dtype) {
-    case ncclInt8: return Dtype::kI8;
-    case ncclUint8: return Dtype::kU8;
-    case ncclInt32: return Dtype::kI32;
-    case ncclUint32: return Dtype::kU32;
-    case ncclInt64: return Dtype::kI64;
-    case ncclUint64: return Dtype::kU64;
-    case ncclFloat16: return Dtype::kF16;
-    case ncclFloat32: return Dtype::kF32;
-    case ncclFloat64: return Dtype::kF64;
-    case ncclBfloat16: return Dtype::kBf16;
-    case kNcclF8E4M3: return Dtype::kF8E4M3;
-    case kNcclF8E5M2: return Dtype::kF8E5M2;
-    default: return Dtype::kUnknown;
+    case ncclInt8:
+      return Dtype::kI8;
+    case ncclUint8:
+      return Dtype::kU8;
+    case ncclInt32:
+      return Dtype::kI32;
+    case ncclUint32:
+      return Dtype::kU32;
+    case ncclInt64:
+      return Dtype::kI64;
+    case ncclUint64:
+      return Dtype::kU64;
+    case ncclFloat16:
+      return Dtype::kF16;
+    case ncclFloat32:
+      return Dtype::kF32;
+    case ncclFloat64:
+      return Dtype::kF64;
+    case ncclBfloat16:
+      return Dtype::kBf16;
+    case kNcclF8E4M3:
+      return Dtype::kF8E4M3;
+    case kNcclF8E5M2:
+      return Dtype::kF8E5M2;
+    default:
+      return Dtype::kUnknown;
   }
 }
 
-// A non-blocking communicator answers "in progress": accepted, and launched by another thread later.
+// A non-blocking communicator answers "in progress": accepted, and launched by another thread
+// later.
 bool HasSucceeded(int status) { return status == ncclSuccess || status == ncclInProgress; }
 
 uint8_t ReductionOf(int reduction) {
@@ -64,7 +78,8 @@ void CopyName(Pointer config_pointer, CommunicatorIdentity* identity) {
 }
 
 // A communicator has been made, or is being made: `handle` points to the caller's variable.
-void Created(const HookedCall& call, int status, Pointer handle, const CommunicatorIdentity& identity) {
+void Created(const HookedCall& call, int status, Pointer handle,
+             const CommunicatorIdentity& identity) {
   if (!HasSucceeded(status)) {
     Count(Counter::kFailedCalls);
     return;
@@ -106,7 +121,8 @@ void Ended(const HookedCall& call, int status, CommunicatorEvent event) {
   }
 }
 
-CommunicatorIdentity IdentityOf(Pointer unique_ids, int id_count, int rank, int size, Pointer config) {
+CommunicatorIdentity IdentityOf(Pointer unique_ids, int id_count, int rank, int size,
+                                Pointer config) {
   CommunicatorIdentity identity;
   identity.id = HashBytes(unique_ids, static_cast<uint64_t>(id_count) * sizeof(ncclUniqueId));
   identity.rank = rank;
@@ -181,8 +197,8 @@ void CommInitRankConfig::After(HookedCall& call, int status, Pointer communicato
   Created(call, status, communicator, IdentityOf(&unique_id, 1, rank, size, config));
 }
 
-void CommInitRankScalable::After(HookedCall& call, int status, Pointer communicator, int size, int rank,
-                                 int id_count, Pointer unique_ids, Pointer config) {
+void CommInitRankScalable::After(HookedCall& call, int status, Pointer communicator, int size,
+                                 int rank, int id_count, Pointer unique_ids, Pointer config) {
   if (unique_ids == nullptr || id_count < 1) return;
   Created(call, status, communicator, IdentityOf(unique_ids, id_count, rank, size, config));
 }
@@ -212,8 +228,8 @@ void CommSplit::Before(HookedCall& call, Pointer parent, int, int, Pointer, Poin
   }
 }
 
-void CommSplit::After(HookedCall& call, int status, Pointer parent, int color, int, Pointer communicator,
-                      Pointer config) {
+void CommSplit::After(HookedCall& call, int status, Pointer parent, int color, int,
+                      Pointer communicator, Pointer config) {
   if (color == NCCL_SPLIT_NOCOLOR && HasSucceeded(status)) return;
   const Communicator* known = FindCommunicator(parent);
   if (known == nullptr) return;

@@ -25,8 +25,8 @@ constexpr const char* kGetterNames[] = {
 #undef MFU_GETTER_NAME
 };
 
-// Everything below is lock-free: whoever comes second computes the same values and stores them again,
-// so a thread that vanished in fork() half-way leaves nothing locked.
+// Everything below is lock-free: whoever comes second computes the same values and stores them
+// again, so a thread that vanished in fork() half-way leaves nothing locked.
 struct LibraryEntry {
   std::atomic<const link_map*> map;
   std::atomic<bool> is_ready;
@@ -38,8 +38,8 @@ struct Slot {
   std::atomic<const VendorLibrary*> library;
 };
 
-// Which slot a call site of this thread uses. Keyed by entry as well, since one site may call several
-// functions through a pointer.
+// Which slot a call site of this thread uses. Keyed by entry as well, since one site may call
+// several functions through a pointer.
 struct CallSite {
   const void* return_address;
   uint32_t code;  // entry << kRouteBits | slot; 0 = empty, as slots count from 1
@@ -170,7 +170,8 @@ Target TargetOfCaller(Entry entry, const void* return_address) {
   const auto address = reinterpret_cast<uintptr_t>(return_address);
   const auto number = static_cast<uint32_t>(entry);
   CallSite& site = t_call_sites[((address >> 2) ^ (address >> 9) ^ (number * 5)) % kCallSites];
-  if (site.return_address == return_address && site.code >> kRouteBits == number && site.code != 0) {
+  if (site.return_address == return_address && site.code >> kRouteBits == number &&
+      site.code != 0) {
     const uint32_t slot = site.code & ((1u << kRouteBits) - 1);
     if (slot != 0) return TargetOfSlot(entry, slot);
   }

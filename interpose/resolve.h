@@ -1,13 +1,14 @@
 // Where the vendor's function behind an entry point is, and what else its library offers.
 //
 // RTLD_NEXT is not an answer: it sees nothing of libraries that the job loaded RTLD_LOCAL, and two
-// versions of one library may live in one process. So a call that came through the linker is resolved
-// from its caller (whose scope the linker would have searched), and a pointer that dlsym found is kept
-// as it is. Each distinct real function of an entry gets a slot; slots are never given back, and the
-// library behind a slot is pinned, because a cached pointer must not outlive its code.
+// versions of one library may live in one process. So a call that came through the linker is
+// resolved from its caller (whose scope the linker would have searched), and a pointer that dlsym
+// found is kept as it is. Each distinct real function of an entry gets a slot; slots are never
+// given back, and the library behind a slot is pinned, because a cached pointer must not outlive
+// its code.
 //
-// Runs on the job's threads. The steady path (SlotOfCaller with a warm cache) is a few loads; a miss
-// takes the dynamic linker's lock, once per call site and thread.
+// Runs on the job's threads. The steady path (SlotOfCaller with a warm cache) is a few loads; a
+// miss takes the dynamic linker's lock, once per call site and thread.
 #pragma once
 
 #include <cstddef>
@@ -19,22 +20,23 @@ namespace mfutrace::interpose {
 
 inline constexpr uint32_t kSlotsPerEntry = 4;
 
-// Public helpers of a vendor library that observers call, from the same file as the function observed.
-#define MFU_GETTERS(X)                  \
-  X(cublasGetStream_v2)                 \
-  X(cublasGetPointerMode_v2)            \
-  X(cublasGetMathMode)                  \
-  X(cublasLtMatrixLayoutGetAttribute)   \
-  X(cublasLtMatmulDescGetAttribute)     \
-  X(ncclCommUserRank)                   \
-  X(ncclCommCount)                      \
+// Public helpers of a vendor library that observers call, from the same file as the function
+// observed.
+#define MFU_GETTERS(X)                \
+  X(cublasGetStream_v2)               \
+  X(cublasGetPointerMode_v2)          \
+  X(cublasGetMathMode)                \
+  X(cublasLtMatrixLayoutGetAttribute) \
+  X(cublasLtMatmulDescGetAttribute)   \
+  X(ncclCommUserRank)                 \
+  X(ncclCommCount)                    \
   X(ncclCommCuDevice)
 
 enum class Getter : uint8_t {
 #define MFU_GETTER_ENUM(symbol) k_##symbol,
   MFU_GETTERS(MFU_GETTER_ENUM)
 #undef MFU_GETTER_ENUM
-  kCount
+      kCount
 };
 
 struct VendorLibrary {

@@ -7,24 +7,29 @@
 #include <cstring>
 
 #include "interpose/lock.h"
+#include "interpose/memory.h"
 #include "interpose/recorder.h"
 
 namespace mfutrace::interpose {
 namespace {
 
-constexpr uint32_t kCapacity = 2048;  // a power of two
+constexpr uint32_t kCapacity = 4096;  // a power of two; at a time
 constexpr uint32_t kMaxOrphans = 16;
 
 // Left in place of a removed handle, so that searches go on past it.
 const void* Tombstone() { return reinterpret_cast<const void*>(uintptr_t{1}); }
 
-constinit Communicator g_communicators[kCapacity] = {};
-constinit CommunicatorIdentity g_orphans[kMaxOrphans] = {};
-constinit uint32_t g_orphan_count = 0;
+// Pages from the kernel, made at the first communicator: processes without NCCL do not carry them.
+struct Table {
+  Communicator communicators[kCapacity];
+  CommunicatorIdentity orphans[kMaxOrphans];
+  uint32_t orphan_count;
+};
+constinit std::atomic<Table*> g_table{nullptr};
 constinit Lock g_lock;
 
-// Guards all changes. In a child of fork, where no communicator of the parent can be used and the lock
-// may be held by a thread that does not exist, everything starts anew.
+// Guards all changes. In a child of fork, where no communicator of the parent can be used and the
+// lock may be held by a thread that does not exist, everything starts anew.
 class TableGuard {
  public:
   TableGuard() {
@@ -33,10 +38,7 @@ class TableGuard {
     if (owner != self) {
       if (owner != 0) {
         g_lock.Reset();
-        g_orphan_count = 0;
-        for (Communicator& entry : g_communicators) {
-          entry.handle.store(nullptr, std::memory_order_relaxed);
-        }
+        g_table.store(nullptr, std::memory_order_relaxed);
       }
       g_owner.store(self, std::memory_order_release);
     }
@@ -49,6 +51,16 @@ class TableGuard {
  private:
   static inline constinit std::atomic<pid_t> g_owner{0};  // 0 = nobody yet
 };
+
+// Under the guard. nullptr if there is no memory.
+Table* MakeTable() {
+  Table* table = g_table.load(std::memory_order_relaxed);
+  if (table == nullptr) {
+    table = static_cast<Table*>(MapPages(sizeof(Table)));
+    g_table.store(table, std::memory_order_release);
+  }
+  return table;
+}
 
 uint64_t Mix(uint64_t value) {  // finaliser of splitmix64
   value ^= value >> 30;
@@ -109,15 +121,17 @@ uint64_t PrivateId() {
   parts.counter = g_counter.fetch_add(1, std::memory_order_relaxed) + 1;
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  parts.nanoseconds = static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+  parts.nanoseconds =
+      static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
   return HashBytes(&parts, sizeof(parts));
 }
 
 Communicator* FindCommunicator(const void* handle) {
-  if (handle == nullptr) return nullptr;
+  Table* table = g_table.load(std::memory_order_acquire);
+  if (handle == nullptr || table == nullptr) return nullptr;
   uint32_t position = HomeOf(handle);
   for (uint32_t probes = 0; probes < kCapacity; ++probes) {
-    Communicator& entry = g_communicators[position];
+    Communicator& entry = table->communicators[position];
     const void* found = entry.handle.load(std::memory_order_acquire);
     if (found == handle) return &entry;
     if (found == nullptr) return nullptr;
@@ -130,9 +144,11 @@ Communicator* AddCommunicator(const void* handle, const CommunicatorIdentity& id
   if (handle == nullptr) return nullptr;
   RemoveCommunicator(handle);
   TableGuard guard;
+  Table* table = MakeTable();
+  if (table == nullptr) return nullptr;
   uint32_t position = HomeOf(handle);
   for (uint32_t probes = 0; probes < kCapacity; ++probes) {
-    Communicator& entry = g_communicators[position];
+    Communicator& entry = table->communicators[position];
     const void* found = entry.handle.load(std::memory_order_relaxed);
     if (found == nullptr || found == Tombstone()) {
       entry.identity = identity;
@@ -181,14 +197,18 @@ uint32_t IndexOf(Communicator& communicator, const VendorLibrary* library) {
 
 void AddOrphan(const CommunicatorIdentity& identity) {
   TableGuard guard;
-  if (g_orphan_count < kMaxOrphans) g_orphans[g_orphan_count++] = identity;
+  Table* table = MakeTable();
+  if (table != nullptr && table->orphan_count < kMaxOrphans) {
+    table->orphans[table->orphan_count++] = identity;
+  }
 }
 
 bool TakeOnlyOrphan(CommunicatorIdentity* identity) {
   TableGuard guard;
-  if (g_orphan_count != 1) return false;
-  *identity = g_orphans[0];
-  g_orphan_count = 0;
+  Table* table = g_table.load(std::memory_order_relaxed);
+  if (table == nullptr || table->orphan_count != 1) return false;
+  *identity = table->orphans[0];
+  table->orphan_count = 0;
   return true;
 }
 

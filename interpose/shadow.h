@@ -48,8 +48,9 @@ void RemoveCommunicator(const void* handle);
 // identity lacks; the communicator must be ready then, or NCCL prints a warning.
 uint32_t IndexOf(Communicator& communicator, const VendorLibrary* library);
 
-// Children whose handles are not known yet: non-blocking splits fill them in later. The first unknown
-// handle that is used belongs to the only one waiting; where several wait, nothing is guessed.
+// Children whose handles are not known yet: non-blocking splits fill them in later. The first
+// unknown handle that is used belongs to the only one waiting; where several wait, nothing is
+// guessed.
 void AddOrphan(const CommunicatorIdentity& identity);
 bool TakeOnlyOrphan(CommunicatorIdentity* identity);
 

@@ -2,8 +2,8 @@
 //
 // One entry has kRoutesPerEntry stubs of kStubBytes each, in the order of the table: route 0 is the
 // exported symbol (the slot is found by the caller), route i is the thunk that dlsym hands out for
-// slot i. All load the stub's code (entry * 8 + route) and jump to one common tail, which keeps it in
-// t_stub_code and jumps through g_hook_targets[entry]. No argument register is touched.
+// slot i. All load the stub's code (entry * 8 + route) and jump to one common tail, which keeps it
+// in t_stub_code and jumps through g_hook_targets[entry]. No argument register is touched.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ extern const unsigned char mfu_stubs_begin[] __attribute__((visibility("hidden")
 extern const unsigned char mfu_stubs_end[] __attribute__((visibility("hidden")));
 extern const HookTarget mfu_hook_targets[] __attribute__((visibility("hidden")));
 // Written by a stub, read as the first thing in the hook it jumps to.
-extern __thread uint32_t mfu_stub_code __attribute__((visibility("hidden"), tls_model("initial-exec")));
+extern __thread uint32_t mfu_stub_code
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
 }
 
 }  // namespace mfutrace::interpose

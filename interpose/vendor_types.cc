@@ -58,7 +58,8 @@ const Overrides& ReadOverrides() {
   return overrides;
 }
 
-// The mode of a compute type that leaves the choice to handle and environment (CUBLAS_COMPUTE_32F, 64F).
+// The mode of a compute type that leaves the choice to handle and environment (CUBLAS_COMPUTE_32F,
+// 64F).
 MathMode ChosenMode(Dtype operand, int handle_mode) {
   const Overrides& overrides = ReadOverrides();
   const int mode = handle_mode & kModeMask;
@@ -80,59 +81,102 @@ MathMode ChosenMode(Dtype operand, int handle_mode) {
 
 Dtype DtypeOfCuda(int cuda_data_type) {
   switch (cuda_data_type) {
-    case CUDA_R_64F: return Dtype::kF64;
-    case CUDA_R_32F: return Dtype::kF32;
-    case CUDA_R_16F: return Dtype::kF16;
-    case CUDA_R_16BF: return Dtype::kBf16;
-    case CUDA_R_8F_E4M3: return Dtype::kF8E4M3;
-    case CUDA_R_8F_E5M2: return Dtype::kF8E5M2;
-    case kCudaF8Ue8m0: return Dtype::kF8Ue8m0;
-    case kCudaF6E2M3: return Dtype::kF6E2M3;
-    case kCudaF6E3M2: return Dtype::kF6E3M2;
-    case kCudaF4E2M1: return Dtype::kF4E2M1;
-    case CUDA_R_64I: return Dtype::kI64;
-    case CUDA_R_32I: return Dtype::kI32;
-    case CUDA_R_16I: return Dtype::kI16;
-    case CUDA_R_8I: return Dtype::kI8;
-    case CUDA_R_4I: return Dtype::kI4;
-    case CUDA_R_64U: return Dtype::kU64;
-    case CUDA_R_32U: return Dtype::kU32;
-    case CUDA_R_16U: return Dtype::kU16;
-    case CUDA_R_8U: return Dtype::kU8;
-    case CUDA_R_4U: return Dtype::kU4;
-    case CUDA_C_64F: return Dtype::kC64F64;
-    case CUDA_C_32F: return Dtype::kC32F32;
-    case CUDA_C_16F: return Dtype::kC16F16;
-    case CUDA_C_16BF: return Dtype::kC16Bf16;
-    case CUDA_C_8I: return Dtype::kCI8;
-    default: return Dtype::kUnknown;
+    case CUDA_R_64F:
+      return Dtype::kF64;
+    case CUDA_R_32F:
+      return Dtype::kF32;
+    case CUDA_R_16F:
+      return Dtype::kF16;
+    case CUDA_R_16BF:
+      return Dtype::kBf16;
+    case CUDA_R_8F_E4M3:
+      return Dtype::kF8E4M3;
+    case CUDA_R_8F_E5M2:
+      return Dtype::kF8E5M2;
+    case kCudaF8Ue8m0:
+      return Dtype::kF8Ue8m0;
+    case kCudaF6E2M3:
+      return Dtype::kF6E2M3;
+    case kCudaF6E3M2:
+      return Dtype::kF6E3M2;
+    case kCudaF4E2M1:
+      return Dtype::kF4E2M1;
+    case CUDA_R_64I:
+      return Dtype::kI64;
+    case CUDA_R_32I:
+      return Dtype::kI32;
+    case CUDA_R_16I:
+      return Dtype::kI16;
+    case CUDA_R_8I:
+      return Dtype::kI8;
+    case CUDA_R_4I:
+      return Dtype::kI4;
+    case CUDA_R_64U:
+      return Dtype::kU64;
+    case CUDA_R_32U:
+      return Dtype::kU32;
+    case CUDA_R_16U:
+      return Dtype::kU16;
+    case CUDA_R_8U:
+      return Dtype::kU8;
+    case CUDA_R_4U:
+      return Dtype::kU4;
+    case CUDA_C_64F:
+      return Dtype::kC64F64;
+    case CUDA_C_32F:
+      return Dtype::kC32F32;
+    case CUDA_C_16F:
+      return Dtype::kC16F16;
+    case CUDA_C_16BF:
+      return Dtype::kC16Bf16;
+    case CUDA_C_8I:
+      return Dtype::kCI8;
+    default:
+      return Dtype::kUnknown;
   }
 }
 
 Arithmetic ArithmeticOf(int compute, Dtype operand, int handle_mode) {
   switch (compute) {
-    case CUBLAS_COMPUTE_16F: return {Dtype::kF16, MathMode::kDefault};
-    case CUBLAS_COMPUTE_16F_PEDANTIC: return {Dtype::kF16, MathMode::kPedantic};
-    case CUBLAS_COMPUTE_32F: return {Dtype::kF32, ChosenMode(operand, handle_mode)};
-    case CUBLAS_COMPUTE_32F_PEDANTIC: return {Dtype::kF32, MathMode::kPedantic};
-    case CUBLAS_COMPUTE_32F_FAST_16F: return {Dtype::kF32, MathMode::kReducedF16};
-    case CUBLAS_COMPUTE_32F_FAST_16BF: return {Dtype::kF32, MathMode::kReducedBf16};
+    case CUBLAS_COMPUTE_16F:
+      return {Dtype::kF16, MathMode::kDefault};
+    case CUBLAS_COMPUTE_16F_PEDANTIC:
+      return {Dtype::kF16, MathMode::kPedantic};
+    case CUBLAS_COMPUTE_32F:
+      return {Dtype::kF32, ChosenMode(operand, handle_mode)};
+    case CUBLAS_COMPUTE_32F_PEDANTIC:
+      return {Dtype::kF32, MathMode::kPedantic};
+    case CUBLAS_COMPUTE_32F_FAST_16F:
+      return {Dtype::kF32, MathMode::kReducedF16};
+    case CUBLAS_COMPUTE_32F_FAST_16BF:
+      return {Dtype::kF32, MathMode::kReducedBf16};
     case CUBLAS_COMPUTE_32F_FAST_TF32:
       return {Dtype::kF32, ReadOverrides().tf32 == 0 ? MathMode::kDefault : MathMode::kTf32};
-    case kComputeF32EmulatedBf16x9: return {Dtype::kF32, MathMode::kEmulatedBf16x9};
-    case CUBLAS_COMPUTE_64F: return {Dtype::kF64, ChosenMode(operand, handle_mode)};
-    case CUBLAS_COMPUTE_64F_PEDANTIC: return {Dtype::kF64, MathMode::kPedantic};
-    case kComputeF64EmulatedFixedPoint: return {Dtype::kF64, MathMode::kEmulatedFixedPoint};
-    case CUBLAS_COMPUTE_32I: return {Dtype::kI32, MathMode::kDefault};
-    case CUBLAS_COMPUTE_32I_PEDANTIC: return {Dtype::kI32, MathMode::kPedantic};
+    case kComputeF32EmulatedBf16x9:
+      return {Dtype::kF32, MathMode::kEmulatedBf16x9};
+    case CUBLAS_COMPUTE_64F:
+      return {Dtype::kF64, ChosenMode(operand, handle_mode)};
+    case CUBLAS_COMPUTE_64F_PEDANTIC:
+      return {Dtype::kF64, MathMode::kPedantic};
+    case kComputeF64EmulatedFixedPoint:
+      return {Dtype::kF64, MathMode::kEmulatedFixedPoint};
+    case CUBLAS_COMPUTE_32I:
+      return {Dtype::kI32, MathMode::kDefault};
+    case CUBLAS_COMPUTE_32I_PEDANTIC:
+      return {Dtype::kI32, MathMode::kPedantic};
     // cudaDataType, from programs built against cuBLAS 10 and older.
-    case CUDA_R_16F: return {Dtype::kF16, MathMode::kDefault};
+    case CUDA_R_16F:
+      return {Dtype::kF16, MathMode::kDefault};
     case CUDA_R_32F:
-    case CUDA_C_32F: return {Dtype::kF32, ChosenMode(operand, handle_mode)};
+    case CUDA_C_32F:
+      return {Dtype::kF32, ChosenMode(operand, handle_mode)};
     case CUDA_R_64F:
-    case CUDA_C_64F: return {Dtype::kF64, ChosenMode(operand, handle_mode)};
-    case CUDA_R_32I: return {Dtype::kI32, MathMode::kDefault};
-    default: return {};
+    case CUDA_C_64F:
+      return {Dtype::kF64, ChosenMode(operand, handle_mode)};
+    case CUDA_R_32I:
+      return {Dtype::kI32, MathMode::kDefault};
+    default:
+      return {};
   }
 }
 
@@ -146,12 +190,18 @@ Dtype ScalarOf(int compute, Dtype c) {
   if (compute < kFirstComputeType) return DtypeOfCuda(compute);
   const bool is_complex = IsComplexFloat(c);
   switch (ArithmeticOf(compute, c, 0).accumulate) {
-    case Dtype::kF16: return Dtype::kF16;
-    case Dtype::kF32: return is_complex ? Dtype::kC32F32 : Dtype::kF32;
-    case Dtype::kF64: return is_complex ? Dtype::kC64F64 : Dtype::kF64;
-    // cuBLAS: COMPUTE_32I takes 32-bit integer scalars for an i32 result, f32 ones for an i8 result.
-    case Dtype::kI32: return c == Dtype::kI8 ? Dtype::kF32 : Dtype::kI32;
-    default: return Dtype::kUnknown;
+    case Dtype::kF16:
+      return Dtype::kF16;
+    case Dtype::kF32:
+      return is_complex ? Dtype::kC32F32 : Dtype::kF32;
+    case Dtype::kF64:
+      return is_complex ? Dtype::kC64F64 : Dtype::kF64;
+    // cuBLAS: COMPUTE_32I takes 32-bit integer scalars for an i32 result, f32 ones for an i8
+    // result.
+    case Dtype::kI32:
+      return c == Dtype::kI8 ? Dtype::kF32 : Dtype::kI32;
+    default:
+      return Dtype::kUnknown;
   }
 }
 
@@ -186,17 +236,22 @@ BetaUse BetaAt(const void* scalar, Dtype format) {
       is_zero = value == 0;
       break;
     }
-    default: return BetaUse::kUnknown;
+    default:
+      return BetaUse::kUnknown;
   }
   return is_zero ? BetaUse::kZero : BetaUse::kNonzero;
 }
 
 shapes::Transpose TransposeOf(int cublas_operation) {
   switch (cublas_operation) {
-    case CUBLAS_OP_N: return shapes::Transpose::kNo;
-    case CUBLAS_OP_T: return shapes::Transpose::kYes;
-    case CUBLAS_OP_C: return shapes::Transpose::kConjugate;
-    default: return shapes::Transpose::kUnknown;
+    case CUBLAS_OP_N:
+      return shapes::Transpose::kNo;
+    case CUBLAS_OP_T:
+      return shapes::Transpose::kYes;
+    case CUBLAS_OP_C:
+      return shapes::Transpose::kConjugate;
+    default:
+      return shapes::Transpose::kUnknown;
   }
 }
 

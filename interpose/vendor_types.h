@@ -16,9 +16,10 @@ struct Arithmetic {
   shapes::Dtype accumulate = shapes::Dtype::kUnknown;
   shapes::MathMode math = shapes::MathMode::kDefault;
 };
-// What a compute type means for operands of a format. `compute` is a cublasComputeType_t (64 and up)
-// or, from programs built against cuBLAS 10, a cudaDataType. `handle_mode` is the handle's
-// cublasMath_t, 0 where there is none; environment variables that override it are taken into account.
+// What a compute type means for operands of a format. `compute` is a cublasComputeType_t (64 and
+// up) or, from programs built against cuBLAS 10, a cudaDataType. `handle_mode` is the handle's
+// cublasMath_t, 0 where there is none; environment variables that override it are taken into
+// account.
 Arithmetic ArithmeticOf(int compute, shapes::Dtype operand, int handle_mode);
 
 // The compute type a routine without such an argument implies by its operand format.
