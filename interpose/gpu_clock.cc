@@ -210,11 +210,9 @@ Bracket OpenBracket(void* stream) {
   const Driver* driver = DriverOf(*session);
   ThreadState* thread = CurrentThread(session);
   if (driver == nullptr || thread == nullptr) return {};
+  // Not counted here: the group's calls have counted it, each for itself.
   const Capture capture = CaptureOf(driver, stream);
-  if (capture != Capture::kNo) {
-    Count(Counter::kUntimedCapturing);
-    return {};
-  }
+  if (capture != Capture::kNo) return {};
   const CachedLane* lane = LaneOf(*session, *thread, driver, stream, capture);
   return OpenBracketOn(*session, *driver, lane == nullptr ? nullptr : lane->pool, stream);
 }

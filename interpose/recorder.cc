@@ -294,6 +294,7 @@ OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence) {
   if (session == nullptr) return call;
   const ErrnoGuard keep_errno;
   Find(*session, signature, stream, sequence, call);
+  call.flags |= trace::kGrouped;
   call.host_begin_ns = MonotonicNs();
   return call;
 }

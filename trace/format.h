@@ -8,8 +8,8 @@
 // Growth without breaking. Fields are only ever appended to a record: a reader takes
 // min(record_bytes, sizeof its own struct) and leaves the rest at the value-initialised default. A
 // block of unknown kind is skipped and counted, unless its header carries kMustUnderstand: then the
-// reader stops with "written by a newer mfutrace". The same holds for a kind whose `version` is newer
-// than the reader's. kFormatVersion changes only if FileHeader or BlockHeader change; readers accept
+// reader stops with "written by a newer mfutrace". It also stops at a known kind whose `version` is newer
+// than it knows. kFormatVersion changes only if FileHeader or BlockHeader change; readers accept
 // all older ones for ever.
 //
 // The trace holds facts (dimensions, formats, times, statuses), never FLOPs, peaks or verdicts: they
@@ -232,7 +232,9 @@ struct TimedCallRecord {  // kTimedCalls
 static_assert(sizeof(TimedCallRecord) == 24);
 
 // Collectives also carry their sequence number in the communicator (from 1, counted at the call, so
-// that it survives dropped records). Send and Recv are counted like collectives.
+// that it survives dropped records). Send and Recv are counted like collectives. 0: a collective on a
+// communicator nobody knows, or a plain call that stands between collectives and shares their block;
+// the signature tells which.
 struct CollectiveRecord {  // kCollectives
   CallRecord call;
   uint32_t sequence;
@@ -266,7 +268,8 @@ enum class CountReason : uint8_t {
   kSizeLimit = 2, // the file had reached its limit
 };
 
-// Calls without a record of their own, in [host_begin_ns, host_end_ns).
+// Calls without a record of their own, in [host_begin_ns, host_end_ns). Signature 0: calls whose facts
+// could not be kept.
 struct CountRecord {
   uint32_t signature;
   int32_t device;

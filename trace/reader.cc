@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -238,7 +239,7 @@ class Reader {
       case BlockKind::kGemmSignatures:
         return visitor_.OnGemmSignature(TakeRecord<GemmSignature>(data, bytes));
       case BlockKind::kCollectiveSignatures:
-        return visitor_.OnCollectiveSignature(TakeRecord<CollectiveSignature>(data, bytes));
+        return TakeCollectiveSignature(TakeRecord<CollectiveSignature>(data, bytes));
       case BlockKind::kOpaqueSignatures:
         return visitor_.OnOpaqueSignature(TakeRecord<OpaqueSignature>(data, bytes));
       case BlockKind::kCalls:
@@ -252,14 +253,14 @@ class Reader {
       case BlockKind::kCollectives: {
         const auto record = TakeRecord<CollectiveRecord>(data, bytes);
         Call call = CallOf(prefix, record.call);
-        SetSequence(record.sequence, &call);
+        call.sequence = record.sequence;
         return visitor_.OnCall(call);
       }
       case BlockKind::kTimedCollectives: {
         const auto record = TakeRecord<TimedCollectiveRecord>(data, bytes);
         Call call = CallOf(prefix, record.call);
         SetGpuTimes(prefix, record.gpu_begin_delta_ns, record.gpu_duration_ns, &call);
-        SetSequence(record.sequence, &call);
+        call.sequence = record.sequence;
         return visitor_.OnCall(call);
       }
       case BlockKind::kWideCalls:
@@ -281,14 +282,24 @@ class Reader {
     }
   }
 
+  void TakeCollectiveSignature(const CollectiveSignature& signature) {
+    // Writers number signatures densely from 1; a damaged id must not become an allocation.
+    constexpr uint32_t kMostSignatures = 1u << 24;
+    if (signature.id < kMostSignatures) {
+      if (signature.id >= is_collective_.size()) is_collective_.resize(signature.id + 1);
+      is_collective_[signature.id] = true;
+    }
+    visitor_.OnCollectiveSignature(signature);
+  }
+
   static void SetLane(uint32_t lane_flags, Call* call) {
     call->lane = lane_flags & 0x00ffffff;
     call->flags = static_cast<uint8_t>(lane_flags >> 24);
   }
 
-  static void SetSequence(uint32_t sequence, Call* call) {
-    call->is_collective = true;
-    call->sequence = sequence;
+  // The signature tells a collective, not the block: plain calls between collectives may share theirs.
+  bool IsCollective(uint32_t signature) const {
+    return signature < is_collective_.size() && is_collective_[signature];
   }
 
   static void SetGpuTimes(const CallPrefix& prefix, uint32_t begin_delta_ns, uint32_t duration_ns,
@@ -298,16 +309,17 @@ class Reader {
     call->gpu_end_ns = AddNs(call->gpu_begin_ns, duration_ns);
   }
 
-  static Call CallOf(const CallPrefix& prefix, const CallRecord& record) {
+  Call CallOf(const CallPrefix& prefix, const CallRecord& record) const {
     Call call;
     call.signature = record.signature;
+    call.is_collective = IsCollective(record.signature);
     SetLane(record.lane_flags, &call);
     call.host_begin_ns = AddNs(prefix.host_base_ns, record.host_begin_delta_ns);
     call.host_end_ns = AddNs(call.host_begin_ns, record.host_duration_ns);
     return call;
   }
 
-  static Call CallOf(const WideCallRecord& record) {
+  Call CallOf(const WideCallRecord& record) const {
     Call call;
     call.signature = record.signature;
     SetLane(record.lane_flags, &call);
@@ -318,7 +330,8 @@ class Reader {
       call.gpu_begin_ns = record.gpu_begin_ns;
       call.gpu_end_ns = record.gpu_end_ns;
     }
-    if (record.sequence != 0) SetSequence(record.sequence, &call);
+    call.sequence = record.sequence;
+    call.is_collective = IsCollective(record.signature);
     return call;
   }
 
@@ -360,6 +373,7 @@ class Reader {
   const File file_;
   const uint64_t file_bytes_;  // when it was opened: a running job may append to it
   Visitor& visitor_;
+  std::vector<bool> is_collective_;  // by signature id
   uint64_t position_ = 0;
   uint64_t block_begin_ = 0;
   std::vector<uint8_t> payload_;

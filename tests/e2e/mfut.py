@@ -167,7 +167,7 @@ class Trace:
                 timed = r[7] != 0
                 self.calls.append(Call(r[0], r[1] & 0xFFFFFF, r[1] >> 24, r[2], r[3],
                                        r[4] if timed else None, r[5] if timed else None, r[6],
-                                       r[6] != 0))
+                                       r[0] in self.collectives))
         elif kind == COUNTS:
             for r in records("<IiQqqBB6x"):
                 self.counted.append(Counted(*r))
@@ -189,13 +189,14 @@ class Trace:
         layout = {CALLS: "<IIII", TIMED_CALLS: "<IIIIII", COLLECTIVES: "<IIIII",
                   TIMED_COLLECTIVES: "<IIIIIII"}[kind]
         timed = kind in (TIMED_CALLS, TIMED_COLLECTIVES)
-        collective = kind in (COLLECTIVES, TIMED_COLLECTIVES)
+        has_sequence = kind in (COLLECTIVES, TIMED_COLLECTIVES)
         for r in records(layout):
             begin = host_base + r[2]
             gpu_begin = gpu_base + r[4] if timed else None
             gpu_end = gpu_begin + r[5] if timed else None
             self.calls.append(Call(r[0], r[1] & 0xFFFFFF, r[1] >> 24, begin, begin + r[3],
-                                   gpu_begin, gpu_end, r[-1] if collective else 0, collective))
+                                   gpu_begin, gpu_end, r[-1] if has_sequence else 0,
+                                   r[0] in self.collectives))
 
     # What tests ask.
 
