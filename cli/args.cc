@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <memory>
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
@@ -46,17 +47,32 @@ std::vector<std::string> LongOptions(const CLI::App& app) {
   return names;
 }
 
+// CLI11's own usage line knows neither the program's name nor a command behind the options.
+class Formatter final : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    std::string usage = "Usage: mfutrace " + app->get_name() + " [options]";
+    for (const CLI::Option* option : app->get_options()) {
+      if (option->get_positional()) usage += " [" + option->get_name(true) + "]";
+    }
+    if (app->get_prefix_command()) usage += " [--] CMD...";
+    return usage + "\n";
+  }
+};
+
 }  // namespace
 
 void AddCommonOptions(CLI::App& app, CommonOptions& options) {
   app.add_flag("-q,--quiet", options.is_quiet, "say only what went wrong");
-  app.add_flag("-v,--verbose", options.is_verbose, "say more");
+  app.add_flag("-v,--verbose", options.is_verbose, "leave nothing out");
   app.add_option("--color", options.color, "auto, never or always (NO_COLOR is respected)")
       ->check(CLI::IsMember({"auto", "never", "always"}));
 }
 
 std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv, int bad_use) {
-  app.get_formatter()->column_width(30);
+  const auto formatter = std::make_shared<Formatter>();
+  formatter->column_width(30);
+  app.formatter(formatter);
   try {
     app.parse(argc, argv);
     return std::nullopt;

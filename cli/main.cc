@@ -20,10 +20,9 @@ constexpr Verb kVerbs[] = {
      mfutrace::cli::RunVerb},
     {"report", "[RUN|FILE...] [outputs]", "MFU, where the time went, operations, communication",
      mfutrace::cli::ReportVerb},
-    {"info", "[RUN|FILE]", "what a trace holds: header, counts, drops, integrity; --dump",
+    {"info", "[RUN|FILE]", "what a trace holds, and whether it is whole; --dump",
      mfutrace::cli::InfoVerb},
-    {"peaks", "[NAME]", "known GPUs, their dense peaks and where the figures come from",
-     mfutrace::cli::PeaksVerb},
+    {"peaks", "[NAME]", "known GPUs, their dense peaks and sources", mfutrace::cli::PeaksVerb},
 };
 
 void PrintVerbs(FILE* stream) {

@@ -78,7 +78,7 @@ std::vector<Row> Select(const std::vector<Row>& rows, const std::string& name) {
 std::string Scaled(uint64_t value, double scale) {
   if (value == 0) return report::kUnknownText;
   const double scaled = static_cast<double>(value) / scale;
-  return report::Fixed(scaled, scaled < 100 && scaled != static_cast<int>(scaled) ? 1 : 0);
+  return report::Fixed(scaled, scaled < 100 ? 1 : 0);
 }
 
 std::string RowsAsText(const std::vector<Row>& rows) {

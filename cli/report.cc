@@ -69,6 +69,7 @@ int Interpret(const ReportOptions& options, report::AnalyzeOptions& load,
   if (options.rank >= 0) load.rank = options.rank;
   load.compat_hta = options.compat == "hta";
   load.hta_include_last_step = options.compat_steps == "all";
+  if (options.common.is_verbose) terminal.top = SIZE_MAX;
   if (options.top > 0) terminal.top = static_cast<size_t>(options.top);
   if (!options.only.empty()) terminal.sections = 0;
   for (const std::string& name : options.only) {

@@ -50,6 +50,15 @@ inline bool HidesKernels(const WindowSummary& window) {
   return !window.coverage.has_value() && !window.split.idle_ns.has_value();
 }
 
+// Share of kernel time whose FLOPs are counted, whichever way.
+inline double CoveredShare(const std::map<std::string, double>& coverage) {
+  double share = 0;
+  for (const auto& [provenance, part] : coverage) {
+    if (provenance != "none") share += part;
+  }
+  return share;
+}
+
 struct StepSummary {
   uint32_t step_count = 0;    // distinct step indices
   uint64_t window_count = 0;  // steps x ranks

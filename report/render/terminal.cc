@@ -51,6 +51,18 @@ std::string DurationRange(int64_t min_ns, int64_t max_ns) {
   return from + "–" + to;
 }
 
+// Bytes of the words of `text` that fit into `width` columns; all of it where no word ends in time.
+size_t BreakAt(const std::string& text, size_t width) {
+  if (DisplayWidth(text) <= width) return text.size();
+  size_t best = text.size();
+  for (size_t space = text.find(' '); space != std::string::npos;
+       space = text.find(' ', space + 1)) {
+    if (DisplayWidth(text.substr(0, space)) > width) break;
+    best = space;
+  }
+  return best;
+}
+
 class Page {
  public:
   Page(const RunResult& result, const TerminalOptions& options, const Limits& limits)
@@ -81,12 +93,19 @@ class Page {
     text_ += '\n';
   }
 
-  // A line whose label is set off by colour; the label is padded to the common column.
+  // A label, and text beside it in at most two lines.
   void Labelled(const std::string& label, const std::string& rest, const char* color = "") {
-    const std::string body = Cut(rest, options_.page_width - kLabelColumns);
     const bool is_colored = options_.use_color && *color != '\0';
-    text_ += "  " + Bold(PadRight(label, 11)) + (is_colored ? color + body + "\033[0m" : body);
-    text_ += '\n';
+    const size_t width = options_.page_width - kLabelColumns;
+    std::string head = "  " + Bold(PadRight(label, kLabelColumns - 2));
+    std::string left = rest;
+    for (int line = 0; line < 2 && !left.empty(); ++line) {
+      const size_t bytes = line == 0 ? BreakAt(left, width) : left.size();
+      const std::string body = Cut(left.substr(0, bytes), width);
+      text_ += head + (is_colored ? color + body + "\033[0m" : body) + "\n";
+      left.erase(0, std::min(left.size(), left.find_first_not_of(' ', bytes)));
+      head = std::string(kLabelColumns, ' ');
+    }
   }
 
   std::string Bold(const std::string& text) const {
@@ -101,6 +120,7 @@ class Page {
   void Utilization();
   void ImpossibleLine();
   void StepLine();
+  void SeenLines();
   void Budget();
   void BudgetLine(std::optional<int64_t> ns, const std::string& what, double& at);
   void Rows(const std::vector<std::string>& lines);
@@ -115,7 +135,8 @@ class Page {
 
 std::string Page::StepsText() const {
   if (!result_.steady.has_value()) {
-    return result_.steps_found_by.empty() ? "no steps found: whole run" : "whole run";
+    return result_.steps_found_by.empty() ? "no steps found: whole run"
+                                          : "too few steps to leave out warm-up: whole run";
   }
   const uint32_t first = result_.steady_first_step;
   const uint32_t last = result_.steady_last_step;
@@ -150,7 +171,9 @@ std::string Page::RateText(const std::optional<Flop>& flop) const {
   if (!flop.has_value()) return "FLOPs unknown: the source has no shapes";
   const std::optional<double> rate = PerSecond(flop, window_.window_ns);
   if (!rate.has_value()) return Si(static_cast<double>(*flop), "FLOP") + ", window unknown";
-  return Fixed(*rate / kTera, 1) + " TFLOP/s per GPU";
+  // TFLOP/s where that says something, whatever comes above it: peaks are told in them.
+  return (*rate >= kTera / 10 ? Fixed(*rate / kTera, 1) + " TFLOP/s" : Si(*rate, "FLOP/s")) +
+         " per GPU";
 }
 
 std::string Page::PeakText() const {
@@ -184,7 +207,17 @@ void Page::Summary() {
     Labelled("MFU", PadRight(kUnknownText, 10) + "FLOPs are unknown: the source has no shapes");
   }
   StepLine();
-  if (!HidesKernels(window_) || !window_.flop.executed.has_value()) return;
+  if (window_.flop.executed.has_value()) SeenLines();
+}
+
+// Says lower bound wherever FLOPs can hide.
+void Page::SeenLines() {
+  if (window_.coverage.has_value()) {
+    Labelled("seen", PadRight(Percent(CoveredShare(*window_.coverage)), 10) +
+                         "of kernel time is in operations whose FLOPs are counted");
+    return;
+  }
+  if (!HidesKernels(window_)) return;
   if (!window_.split.compute_ns.has_value()) {
     Labelled("seen", PadRight(kUnknownText, 10) + "intercepted libraries alone, without GPU times");
   } else {
@@ -204,14 +237,16 @@ void Page::Utilization() {
   Labelled("HFU", PadRight(Percent(window_.hfu), 10) + RateText(window_.flop.executed) +
                       "   executed FLOPs, recomputation counted");
   Labelled("peak", PeakText());
-  if (window_.flop.model_by_rate.size() > 1 && window_.mfu.has_value()) {
+  // Formats that change the figure; a stray f32 product does not.
+  if (window_.mfu_single_peak.has_value() &&
+      Percent(window_.mfu) != Percent(window_.mfu_single_peak)) {
     std::string mix;
     for (const auto& [rate, flop] : window_.flop.model_by_rate) {
       mix += (mix.empty() ? "" : ", ") + Text(shapes::NameOf(rate)) + " " +
              Si(static_cast<double>(flop), "FLOP");
     }
-    Labelled("", "each format against its own peak: " + mix +
-                     "; all against the one above: " + Percent(window_.mfu_single_peak));
+    Labelled("", "each format against its own peak (" + mix +
+                     "); all against the one above: " + Percent(window_.mfu_single_peak));
   }
   if (window_.flop.executed_without_rate > 0) {
     Labelled("", Si(static_cast<double>(window_.flop.executed_without_rate), "FLOP") +
@@ -314,13 +349,15 @@ void Page::Quality() {
   std::string timing =
       "timing " + (result_.timing.empty() ? std::string(kUnknownText) : result_.timing);
   if (!result_.timing_reason.empty()) timing += " (" + result_.timing_reason + ")";
-  if (window_.coverage.has_value()) {
-    timing += " · kernel time known by";
-    for (const auto& [provenance, share] : *window_.coverage) {
-      timing += " " + provenance + " " + Percent(share);
-    }
-  }
   Labelled("", timing);
+  if (window_.coverage.has_value()) {
+    std::string coverage;
+    for (const auto& [provenance, share] : *window_.coverage) {
+      coverage += (coverage.empty() ? "FLOPs of kernel time known by " : ", ") + provenance + " " +
+                  Percent(share);
+    }
+    Labelled("", coverage);
+  }
   std::vector<std::string> notes = quality.notes;
   for (const auto& [name, value] : quality.counters) {
     notes.push_back(name + " " + std::to_string(value));

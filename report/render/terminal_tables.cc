@@ -105,15 +105,15 @@ std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_
         communicator.name.empty() ? communicator.id.substr(0, 8) : communicator.name;
     const std::optional<double> bandwidth = PerSecond(communicator.bus_bytes, communicator.time_ns);
     table.AddRow(
-        {name + ": " + mix,
+        {name + (mix.empty() ? "" : "  " + mix),
          communicator.size > 0 ? std::to_string(communicator.size) : kUnknownText,
          communicator.ranks.empty() ? kUnknownText : Cut(RankRanges(communicator.ranks), 12),
-         std::to_string(calls),
-         communicator.bytes.has_value()
+         calls > 0 ? std::to_string(calls) : kUnknownText,
+         communicator.bytes.has_value() && calls > 0
              ? Significant(static_cast<double>(*communicator.bytes) / 1e9)
              : kUnknownText,
          Milliseconds(communicator.time_ns), Milliseconds(communicator.exposed_ns),
-         bandwidth.has_value() ? Significant(*bandwidth / 1e9) : kUnknownText});
+         bandwidth.value_or(0) > 0 ? Significant(*bandwidth / 1e9) : kUnknownText});
   }
   std::vector<std::string> lines = table.Lines(page_width, kIndent);
   if (shown < order.size()) {

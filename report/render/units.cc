@@ -47,7 +47,10 @@ std::string Significant(double value) { return Fixed(value, DecimalsFor(std::abs
 
 std::string Percent(std::optional<double> ratio) {
   if (!ratio.has_value()) return kUnknownText;
-  return Fixed(*ratio * 100, 1) + " %";
+  const double percent = *ratio * 100;
+  // What is not zero does not read as zero.
+  const int decimals = percent != 0 && std::abs(percent) < 0.05 ? 4 : 1;
+  return Fixed(percent, decimals) + " %";
 }
 
 std::string Milliseconds(std::optional<int64_t> ns) {
