@@ -8,9 +8,9 @@
 // Growth without breaking. Fields are only ever appended to a record: a reader takes
 // min(record_bytes, sizeof its own struct) and leaves the rest at the value-initialised default. A
 // block of unknown kind is skipped and counted, unless its header carries kMustUnderstand: then the
-// reader stops with "written by a newer mfutrace". It also stops at a known kind whose `version` is newer
-// than it knows. kFormatVersion changes only if FileHeader or BlockHeader change; readers accept
-// all older ones for ever.
+// reader stops with "written by a newer mfutrace". It also stops at a known kind whose `version` is
+// newer than it knows. kFormatVersion changes only if FileHeader or BlockHeader change; readers
+// accept all older ones for ever.
 //
 // The trace holds facts (dimensions, formats, times, statuses), never FLOPs, peaks or verdicts: they
 // are computed when it is read, so that a corrected formula corrects old traces.
