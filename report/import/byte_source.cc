@@ -1,4 +1,5 @@
-// See byte_source.h. Formats: RFC 1952 (gzip), POSIX.1-1988 ustar with GNU's long names.
+// See byte_source.h. Formats: RFC 1952 (gzip), POSIX.1-1988 ustar with the long names of GNU and of
+// POSIX.1-2001.
 #include "report/import/byte_source.h"
 
 #include <fcntl.h>
@@ -10,7 +11,9 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace mfutrace::report {
 namespace {
@@ -58,6 +61,22 @@ bool TarNumber(const char* text, size_t size, uint64_t* value) {
 
 std::string TarText(const char* text, size_t size) {
   return std::string(text, strnlen(text, size));
+}
+
+// "path" among the "LENGTH KEY=VALUE\n" records of a POSIX extended header; empty if not there.
+std::string PaxPath(absl::string_view records) {
+  while (!records.empty()) {
+    const size_t space = records.find(' ');
+    size_t length = 0;
+    if (space == absl::string_view::npos || !absl::SimpleAtoi(records.substr(0, space), &length) ||
+        length <= space + 1 || length > records.size()) {
+      return "";
+    }
+    absl::string_view record = records.substr(space + 1, length - space - 2);
+    if (absl::ConsumePrefix(&record, "path=")) return std::string(record);
+    records.remove_prefix(length);
+  }
+  return "";
 }
 
 }  // namespace
@@ -201,7 +220,8 @@ absl::StatusOr<bool> TarReader::NextMember() {
     char header[kTarBlock];
     bool at_end = false;
     if (absl::Status status = ReadAll(header, sizeof header, &at_end); !status.ok()) return status;
-    if (at_end) return false;
+    // Two blocks of zeros end every archive; without them members may be missing.
+    if (at_end) return absl::DataLossError("tar archive has no end mark: the file is truncated");
     if (std::all_of(header, header + sizeof header, [](char c) { return c == 0; })) return false;
     uint64_t size = 0;
     if (!IsTar(absl::string_view(header, sizeof header)) || !TarNumber(header + 124, 12, &size)) {
@@ -218,11 +238,12 @@ absl::StatusOr<bool> TarReader::NextMember() {
       padding_ = padding;
       return true;
     }
-    if (type == 'L' && size <= kMaxTarName) {
+    if ((type == 'L' || type == 'x') && size <= kMaxTarName) {
       std::string text(size, '\0');
       if (absl::Status status = ReadAll(text.data(), size, &at_end); !status.ok()) return status;
-      long_name = TarText(text.data(), size);
       if (absl::Status status = Skip(padding); !status.ok()) return status;
+      const std::string name = type == 'L' ? TarText(text.data(), size) : PaxPath(text);
+      if (!name.empty()) long_name = name;
       continue;
     }
     if (absl::Status status = Skip(size + padding); !status.ok()) return status;

@@ -78,6 +78,9 @@ void CollectiveFacts::Add(const RawSignature& range) {
 
 void CollectiveFacts::AddKernel(absl::string_view kernel_name) {
   if (kind == shapes::CollectiveKind::kUnknown) kind = CollectiveOfKernel(kernel_name);
+  // "ncclKernel_SendRecv_RING_SIMPLE_Sum_int8_t(...)": the rest names algorithm and types.
+  const std::vector<absl::string_view> words = absl::StrSplit(kernel_name, absl::ByAnyChar("_("));
+  kernel_word = std::string(words[words.size() > 1 ? 1 : 0]);
 }
 
 Op CollectiveFacts::ToOp() const {
@@ -113,7 +116,6 @@ Op CollectiveFacts::ToOp() const {
   op.provenance = is_from_metadata         ? shapes::Provenance::kExact
                   : kind != Kind::kUnknown ? shapes::Provenance::kKernel
                                            : shapes::Provenance::kNone;
-  op.label = std::string(shapes::LabelOf(collective).text());
   if (has_count) {
     op.algorithm_bytes = shapes::AlgorithmBytes(collective);
     op.bus_bytes = shapes::BusBytes(collective);
@@ -124,6 +126,18 @@ Op CollectiveFacts::ToOp() const {
   }
   if (!op.algorithm_bytes && kind == Kind::kAllGather) {
     op.algorithm_bytes = BytesOf(out_elements, dtype);
+  }
+  if (kind == Kind::kUnknown) {
+    op.label = absl::StrCat("nccl ", kernel_word);
+  } else if (has_count) {
+    op.label = std::string(shapes::LabelOf(collective).text());
+  } else {
+    op.label = std::string(shapes::NameOf(kind));
+    if (dtype != shapes::Dtype::kUnknown) absl::StrAppend(&op.label, " ", op.dtype);
+    if (op.algorithm_bytes) {
+      op.label += ' ';
+      op.label += shapes::HumanBytes(*op.algorithm_bytes).text();
+    }
   }
   return op;
 }

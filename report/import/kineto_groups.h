@@ -30,6 +30,7 @@ struct CollectiveFacts {
   shapes::Dtype dtype = shapes::Dtype::kUnknown;
   int64_t in_elements = -1;
   int64_t out_elements = -1;
+  std::string kernel_word;        // "SendRecv"; what the kernel's name calls it
   bool is_from_metadata = false;  // else the kernel's name is all there is
 
   void Add(const RawCollective& raw);   // metadata of the kernel or of record_param_comms

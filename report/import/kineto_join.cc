@@ -181,9 +181,10 @@ class Joiner {
     Timeline timeline;
     GroupTable groups{nullptr};
     absl::flat_hash_map<int32_t, uint32_t> streams;
-    // By signature, part of it and math mode; by label and communicator.
+    // By signature, part of it and math mode; by label, size and communicator.
     std::map<std::tuple<uint32_t, size_t, bool>, uint32_t> op_indices;
-    std::map<std::pair<std::string, uint32_t>, uint32_t> collective_indices;
+    std::map<std::tuple<std::string, std::optional<uint64_t>, uint32_t>, uint32_t>
+        collective_indices;
     std::vector<uint32_t> raw_ops;  // of each work: into ops_.ops(), or kNoIndex
     uint64_t without_launch = 0;
     uint64_t from_graphs = 0;
@@ -299,7 +300,8 @@ class Joiner {
     Op op = facts.ToOp();
     op.communicator = work->communicator;
     const auto [found, is_new] = device->collective_indices.try_emplace(
-        std::make_pair(op.label, op.communicator), static_cast<uint32_t>(timeline.ops.size()));
+        std::make_tuple(op.label, op.algorithm_bytes, op.communicator),
+        static_cast<uint32_t>(timeline.ops.size()));
     if (is_new) timeline.ops.push_back(std::move(op));
     work->op = found->second;
     OpCall call;

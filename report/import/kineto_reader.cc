@@ -753,7 +753,7 @@ absl::Status ReadKineto(ByteSource* source, RawTrace* trace) {
     if (result.Code() == rapidjson::kParseErrorDocumentEmpty) {
       return absl::InvalidArgumentError("is empty");
     }
-    if (stream.Peek() == '\0' && trace->events > 0) {
+    if (stream.Peek() == '\0' && trace->has_events_list) {
       return absl::DataLossError(absl::StrCat("ends early, after ", trace->events,
                                               " events: the JSON is truncated (was the job killed "
                                               "while it wrote the trace?)"));
