@@ -256,7 +256,7 @@ struct WideCallRecord {  // kWideCalls: no prefix, any value fits
   int64_t host_end_ns;
   int64_t gpu_begin_ns;
   int64_t gpu_end_ns;
-  uint32_t sequence;  // 0 = not a collective
+  uint32_t sequence;  // 0 = on no known communicator
   uint8_t is_timed;
   uint8_t reserved[3];
 };

@@ -1,0 +1,96 @@
+// The dump of a file with every kind of record, looked at line by line.
+#include "trace/dump.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/trace/encoder.h"
+
+namespace mfutrace::trace_test {
+namespace {
+
+std::vector<std::string> LinesOf(const std::string& data, trace::Outcome* outcome = nullptr) {
+  const MemoryFile file(data);
+  std::vector<std::string> lines;
+  const absl::StatusOr<trace::Outcome> result = trace::Dump(
+      file.path(), [&lines](absl::string_view line) { lines.push_back(std::string(line)); });
+  EXPECT_TRUE(result.ok()) << result.status();
+  if (outcome != nullptr && result.ok()) *outcome = *result;
+  return lines;
+}
+
+TEST(Dump, GivesOneLineARecordWithNamesInPlaceOfIds) {
+  const std::vector<std::string> lines = LinesOf(WholeFile());
+  const std::vector<std::string> expected = {
+      "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
+      "string 1 \"cublasGemmEx\"",
+      "string 2 \"NVIDIA H100 80GB HBM3\"",
+      "string 3 \"0000:1b:00.0\"",
+      "string 4 \"00112233445566778899aabbccddeeff\"",
+      "string 5 \"ncclAllReduce\"",
+      "string 6 \"cublasLtMatmul\"",
+      "string 7 \"layout not understood\"",
+      "string 8 \"calls_dropped\"",
+      "string 9 \"\"",
+      "fact host=\"node1\"",
+      "fact rank=\"3\"",
+      "fact command_line=\"python\\000train.py\"",
+      "fact role=\"\"",
+      "device 0 \"NVIDIA H100 80GB HBM3\" bus=\"0000:1b:00.0\" "
+      "uuid=\"00112233445566778899aabbccddeeff\" cc=9.0 sms=132 clock_khz=1980000 "
+      "memory_bytes=85017755648",
+      "lane 1 device=0 stream=0xabc0 thread=4412",
+      "thread 4412 \"\"",
+      "communicator 1 created id=0x1111222233334444 parent=0x0 rank=3/8 device=0 split=0 color=-1 "
+      "creation=1 -",
+      "signature 1 \"cublasGemmEx\" gemm bf16 8192x14336x4096 TN c=bf16 d=bf16 accumulate=f32 "
+      "compute=68 beta=zero flags=0 exact",
+      "signature 3 \"ncclAllReduce\" allreduce bf16 count=268435456 communicator=1 peer=-1 "
+      "reduction=0 exact",
+      "signature 2 \"cublasLtMatmul\" opaque \"layout not understood\"",
+      "call 1 lane=1 host=2000..2005",
+      "call 2 lane=1 host=2010..2015",
+      "call 1 lane=1 host=3007..3018 gpu=50100..51000",
+      "collective 3 lane=1 host=4001..4003 sequence=41 captured",
+      "collective 3 lane=1 host=5001..5003 gpu=60200..63200 sequence=42 grouped",
+      "call 1 lane=1 host=6000..8000000000 gpu=-5..7000000000",
+      "count 1 untimed calls=17 device=0 host=6000..7000",
+      "counter \"calls_dropped\"=99",
+      "host_clock monotonic_ns=8000 realtime_ns=1700000000000007000",
+      "clock_sample device=0 gpu_ns=50000 host=2990..3010",
+      "end exit calls=23 monotonic_ns=9000",
+  };
+  ASSERT_EQ(lines.size(), expected.size());
+  for (size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i], expected[i]) << i;
+}
+
+TEST(Dump, ShowsIdsThatTheFileNeverExplained) {
+  const std::vector<std::string> lines =
+      LinesOf(FileHeaderBytes() + BlockBytes({.kind = kOpaqueSignatures, .record_bytes = 16},
+                                             Bytes().U32(3).U32(6).U32(0).Pad(4)));
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[1], "signature 3 #6 opaque -");
+}
+
+TEST(Dump, KeepsALineALineWhateverTheStringsHold) {
+  const std::vector<std::string> lines =
+      LinesOf(FileHeaderBytes() + BlockBytes({.kind = kStrings}, StringEntry(1, "a\nb\x1b[31m\"")) +
+              BlockBytes({.kind = kFacts}, FactEntry("k\n", "\r")));
+  ASSERT_EQ(lines.size(), 3u);
+  for (const std::string& line : lines) {
+    for (const char c : line) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << line;
+  }
+}
+
+TEST(Dump, TellsTheOutcome) {
+  trace::Outcome outcome;
+  const std::string data = WholeFile();
+  LinesOf(data.substr(0, data.size() - 1), &outcome);
+  EXPECT_FALSE(outcome.ended_in_order);
+  EXPECT_EQ(outcome.damage, "ends in the middle of a block (process killed?)");
+}
+
+}  // namespace
+}  // namespace mfutrace::trace_test
