@@ -1,0 +1,108 @@
+// See group.h.
+#include "nccl/group.h"
+
+#include <algorithm>
+
+namespace simgpu {
+namespace {
+
+struct Pending {
+  CommunicatorRef communicator;
+  std::vector<Element> elements;
+};
+
+struct Group {
+  int depth = 0;
+  ncclResult_t error = ncclSuccess;
+  std::vector<Pending> calls;  // one entry a communicator, in the order of first use
+  std::vector<Construction> constructions;
+  std::string last_error;
+};
+
+Group& Mine() {
+  thread_local Group group;
+  return group;
+}
+
+ncclResult_t LaunchCalls(Pending pending) {
+  std::vector<CUstream> streams;
+  for (const Element& e : pending.elements) {
+    if (std::find(streams.begin(), streams.end(), e.stream) == streams.end())
+      streams.push_back(e.stream);
+  }
+  const int device = pending.communicator->device;
+  Work work;
+  work.kind = OpKind::kCollective;
+  work.hardware_queue = true;
+  work.function = pending.elements.front().function;
+  work.peers = std::make_shared<GroupLaunch>(pending.communicator, std::move(pending.elements));
+  const CUresult status =
+      FindApi()->Enqueue(streams.data(), static_cast<int>(streams.size()), std::move(work), device);
+  if (status == CUDA_SUCCESS) return ncclSuccess;
+  Mine().last_error = "the stream refused the work: CUDA error " + std::to_string(status);
+  return ncclUnhandledCudaError;
+}
+
+}  // namespace
+
+ncclResult_t Fail(ncclResult_t result, const std::string& why) {
+  Group& group = Mine();
+  group.last_error = why;
+  if (group.depth > 0 && group.error == ncclSuccess) group.error = result;
+  return result;
+}
+
+const char* LastError() { return Mine().last_error.c_str(); }
+
+ncclResult_t BeginGroup() {
+  ++Mine().depth;
+  return ncclSuccess;
+}
+
+ncclResult_t EndGroup() {
+  Group& group = Mine();
+  if (group.depth == 0) return Fail(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
+  if (--group.depth > 0) return ncclSuccess;
+  ncclResult_t result = std::exchange(group.error, ncclSuccess);
+  const std::vector<Construction> constructions = std::exchange(group.constructions, {});
+  std::vector<Pending> calls = std::exchange(group.calls, {});
+  if (result != ncclSuccess) return result;
+  for (const Construction& c : constructions) {
+    const ncclResult_t status = c.prepare();
+    if (status != ncclSuccess) result = status;
+  }
+  for (const Construction& c : constructions) {
+    const ncclResult_t status = result == ncclSuccess ? c.finish() : result;
+    if (status != ncclSuccess) result = status;
+  }
+  for (Pending& pending : calls) {
+    const ncclResult_t status = LaunchCalls(std::move(pending));
+    if (status != ncclSuccess) result = status;
+  }
+  return result;
+}
+
+ncclResult_t AddCall(const CommunicatorRef& communicator, const Element& element) {
+  Group& group = Mine();
+  if (group.depth == 0) return LaunchCalls({communicator, {element}});
+  auto found = std::find_if(group.calls.begin(), group.calls.end(),
+                            [&](const Pending& p) { return p.communicator == communicator; });
+  if (found == group.calls.end()) {
+    group.calls.push_back({communicator, {}});
+    found = std::prev(group.calls.end());
+  }
+  found->elements.push_back(element);
+  return ncclSuccess;
+}
+
+ncclResult_t AddConstruction(Construction construction) {
+  Group& group = Mine();
+  if (group.depth > 0) {
+    group.constructions.push_back(std::move(construction));
+    return ncclSuccess;
+  }
+  if (const ncclResult_t status = construction.prepare(); status != ncclSuccess) return status;
+  return construction.finish();
+}
+
+}  // namespace simgpu
