@@ -136,7 +136,7 @@ class Page {
 std::string Page::StepsText() const {
   if (!result_.steady.has_value()) {
     return result_.steps_found_by.empty() ? "no steps found: whole run"
-                                          : "too few steps to leave out warm-up: whole run";
+                                          : "too few steps for a steady part";
   }
   const uint32_t first = result_.steady_first_step;
   const uint32_t last = result_.steady_last_step;

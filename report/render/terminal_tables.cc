@@ -74,7 +74,14 @@ std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size
 
 std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_limit,
                                             size_t page_width) {
-  if (result.communicators.empty()) return {};
+  std::vector<const CommunicatorResult*> order;
+  for (const CommunicatorResult& communicator : result.communicators) {
+    // Frameworks create groups that they never use.
+    if (!communicator.ops.empty() || communicator.time_ns.value_or(0) > 0) {
+      order.push_back(&communicator);
+    }
+  }
+  if (order.empty()) return {};
   Table table({{"communication", Table::Align::kLeft},
                {"size"},
                {"ranks"},
@@ -83,8 +90,6 @@ std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_
                {"GPU ms"},
                {"exposed ms"},
                {"busbw GB/s"}});
-  std::vector<const CommunicatorResult*> order;
-  for (const auto& communicator : result.communicators) order.push_back(&communicator);
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return a->time_ns.value_or(-1) > b->time_ns.value_or(-1);
   });

@@ -17,7 +17,8 @@ int DecimalsFor(double magnitude) {
   if (magnitude >= 100) return 0;
   if (magnitude >= 10) return 1;
   if (magnitude >= 1) return 2;
-  return 3;
+  if (magnitude >= 0.01 || magnitude == 0) return 3;
+  return 5;
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ RunResult CountOnlyRun();
 RunResult ImportWithoutShapes();
 // More than 100 % of peak, because the peak is wrong.
 RunResult ImpossibleRun();
+// Half of the FLOPs in f8, whose peak is twice that of bf16.
+RunResult MixedFormatsRun();
 // 64 ranks on two hosts, many operations, communicators and notes.
 RunResult LargeRun();
 // FLOPs beyond 64 bits, odd text, unknown rank and device.
