@@ -42,6 +42,8 @@ function(mfu_preload_library)
     list(APPEND archives $<TARGET_FILE:${library}>)
   endforeach()
   add_library(${ARG_NAME} SHARED ${objects})
+  # CMake adds what the C++ driver would have linked. Read when the folder is generated.
+  set(CMAKE_CXX_IMPLICIT_LINK_LIBRARIES "" PARENT_SCOPE)
   # By file, not by target: usage requirements (sanitizers, C++ libraries) must not come along.
   target_link_libraries(${ARG_NAME} PRIVATE ${archives})
   if(ARG_ARCHIVES)

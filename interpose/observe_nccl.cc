@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "interpose/clock.h"
 #include "interpose/group.h"
 #include "interpose/observe.h"
 #include "interpose/shadow.h"
@@ -165,9 +166,9 @@ void ObserveCollective(HookedCall& call, const CollectiveArguments& arguments) {
 
 void FinishCollective(HookedCall& call, int status) {
   const bool has_succeeded = HasSucceeded(status);
-  if (call.stage == HookedCall::Stage::kHeld && has_succeeded &&
-      group::Hold(call.open, call.stream)) {
-    return;
+  if (call.stage == HookedCall::Stage::kHeld && has_succeeded) {
+    call.open.host_end_ns = MonotonicNs();  // its own end, not the group's
+    if (group::Hold(call.open, call.stream)) return;
   }
   if (call.stage == HookedCall::Stage::kBegun && status == ncclInProgress) {
     // Another thread will launch it: the bracket would close before the work begins.
