@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -177,6 +178,38 @@ TEST(Damage, HeadersThatMakeNoSenseAreTold) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
     EXPECT_TRUE(seen.events.empty());
   }
+}
+
+TEST(Damage, AnyBytesUnderChecksumsThatHoldAreReadOrRefused) {
+  const std::string whole = WholeFile();
+  const MemoryFile file(whole);
+  std::mt19937 random(20260101);
+  int refused = 0;
+  int damaged = 0;
+  for (int round = 0; round < 4'000; ++round) {
+    std::string data = whole;
+    const uint32_t changes = 1 + random() % 4;
+    for (uint32_t i = 0; i < changes; ++i) {
+      // Small and extreme values, beside any, are what lengths break on.
+      const char values[] = {0, 1, 2, 0x7f, static_cast<char>(0xff), static_cast<char>(random())};
+      data[random() % data.size()] = values[random() % sizeof(values)];
+    }
+    Reseal(&data);
+    file.Write(data);
+    RecordingVisitor seen;
+    const absl::StatusOr<Outcome> outcome = ReadTrace(file.path(), seen);
+    if (!outcome.ok()) {
+      EXPECT_FALSE(outcome.status().message().empty());
+      ++refused;
+      continue;
+    }
+    EXPECT_EQ(outcome->bytes_read + outcome->bytes_lost, data.size());
+    EXPECT_EQ(outcome->damage.empty(), outcome->bytes_lost == 0);
+    if (!outcome->damage.empty()) ++damaged;
+  }
+  // The changes do reach both ways out.
+  EXPECT_GT(refused, 100);
+  EXPECT_GT(damaged, 100);
 }
 
 }  // namespace

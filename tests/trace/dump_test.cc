@@ -11,19 +11,23 @@
 namespace mfutrace::trace_test {
 namespace {
 
-std::vector<std::string> LinesOf(const std::string& data, trace::Outcome* outcome = nullptr) {
-  const MemoryFile file(data);
+std::vector<std::string> LinesOfFile(const std::string& path, trace::Outcome* outcome = nullptr) {
   std::vector<std::string> lines;
-  const absl::StatusOr<trace::Outcome> result = trace::Dump(
-      file.path(), [&lines](absl::string_view line) { lines.push_back(std::string(line)); });
+  const absl::StatusOr<trace::Outcome> result =
+      trace::Dump(path, [&lines](absl::string_view line) { lines.push_back(std::string(line)); });
   EXPECT_TRUE(result.ok()) << result.status();
   if (outcome != nullptr && result.ok()) *outcome = *result;
   return lines;
 }
 
-TEST(Dump, GivesOneLineARecordWithNamesInPlaceOfIds) {
-  const std::vector<std::string> lines = LinesOf(WholeFile());
-  const std::vector<std::string> expected = {
+std::vector<std::string> LinesOf(const std::string& data, trace::Outcome* outcome = nullptr) {
+  const MemoryFile file(data);
+  return LinesOfFile(file.path(), outcome);
+}
+
+// What WholeFile() holds, record by record.
+std::vector<std::string> LinesOfTheWholeFile() {
+  return {
       "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
       "string 1 \"cublasGemmEx\"",
       "string 2 \"NVIDIA H100 80GB HBM3\"",
@@ -62,8 +66,18 @@ TEST(Dump, GivesOneLineARecordWithNamesInPlaceOfIds) {
       "clock_sample device=0 gpu_ns=50000 host=2990..3010",
       "end exit calls=23 monotonic_ns=9000",
   };
-  ASSERT_EQ(lines.size(), expected.size());
-  for (size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i], expected[i]) << i;
+}
+
+TEST(Dump, GivesOneLineARecordWithNamesInPlaceOfIds) {
+  EXPECT_EQ(LinesOf(WholeFile()), LinesOfTheWholeFile());
+}
+
+TEST(Dump, AFileOfFormat1StaysReadable) {
+  // Written when format 1 was new, and never again: old files must be readable for ever.
+  trace::Outcome outcome;
+  EXPECT_EQ(LinesOfFile(std::string(MFU_SOURCE_DIR) + "/tests/trace/data/format_1.trace", &outcome),
+            LinesOfTheWholeFile());
+  EXPECT_TRUE(outcome.ended_in_order);
 }
 
 TEST(Dump, ShowsIdsThatTheFileNeverExplained) {

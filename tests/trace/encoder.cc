@@ -186,6 +186,29 @@ std::string WholeFile() {
   return file;
 }
 
+void Reseal(std::string* file) {
+  const auto load = [file](size_t at, int bytes) {
+    uint32_t value = 0;
+    for (int i = 0; i < bytes; ++i) {
+      value |= static_cast<uint32_t>(static_cast<uint8_t>((*file)[at + static_cast<size_t>(i)]))
+               << (8 * i);
+    }
+    return value;
+  };
+  const auto store = [file](size_t at, uint32_t value) {
+    file->replace(at, 4, Bytes().U32(value).data());
+  };
+  if (file->size() < 64) return;
+  store(60, Checksum(std::string_view(*file).substr(0, 60)));
+  size_t at = load(16, 4);
+  while (at + 24 <= file->size() && at + 24 + load(at + 8, 4) <= file->size()) {
+    const size_t bytes = 24 + load(at + 8, 4);
+    store(at + 20, 0);
+    store(at + 20, Checksum(std::string_view(*file).substr(at, bytes)));
+    at += bytes;
+  }
+}
+
 MemoryFile::MemoryFile(std::string_view data) : fd_(memfd_create("mfut", MFD_CLOEXEC)) {
   if (fd_ < 0) std::abort();
   path_ = "/proc/self/fd/" + std::to_string(fd_);

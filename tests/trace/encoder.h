@@ -89,6 +89,10 @@ std::string EndBlock(uint64_t calls);
 // A file with every kind of block, one or two records each.
 std::string WholeFile();
 
+// Gives the header and every block of a file that was tampered with a checksum that holds, as far
+// as block sizes lead; so that a reader looks at the contents.
+void Reseal(std::string* file);
+
 // A regular file in memory: tests of damage write thousands of them.
 class MemoryFile {
  public:
