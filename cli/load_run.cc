@@ -13,16 +13,18 @@
 namespace mfutrace::cli {
 namespace {
 
-absl::Status AddFile(const std::string& path, report::Analyzer& analyzer) {
-  if (report::IsNativeTrace(path)) {
-    absl::StatusOr<std::vector<report::Timeline>> timelines = report::LoadNative(path);
-    if (!timelines.ok()) return timelines.status();
-    for (const report::Timeline& timeline : *timelines) analyzer.Add(timeline);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::vector<report::Timeline>> timelines = report::ImportKineto(path);
+// `damage` gets what the file says of its own damage, if nothing did before.
+absl::Status AddFile(const std::string& path, report::Analyzer& analyzer, std::string& damage) {
+  const absl::StatusOr<std::vector<report::Timeline>> timelines =
+      report::IsNativeTrace(path) ? report::LoadNative(path) : report::ImportKineto(path);
   if (!timelines.ok()) return timelines.status();
-  for (const report::Timeline& timeline : *timelines) analyzer.Add(timeline);
+  for (const report::Timeline& timeline : *timelines) {
+    analyzer.Add(timeline);
+    const report::Quality& quality = timeline.quality;
+    if (damage.empty() && quality.damaged_files > 0 && !quality.notes.empty()) {
+      damage = quality.notes.front();
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -38,13 +40,23 @@ absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
   }
   report::Analyzer analyzer(options);
   std::vector<absl::Status> failures;
+  std::string damage;
   for (const std::string& file : files) {
-    absl::Status status = AddFile(file, analyzer);
+    absl::Status status = AddFile(file, analyzer, damage);
     if (!status.ok()) failures.push_back(std::move(status));
   }
   if (failures.size() == files.size()) return failures.front();
   absl::StatusOr<report::RunResult> result = analyzer.Finish();
-  if (!result.ok()) return result.status();
+  if (!result.ok()) {
+    const std::string where = paths.front() + (paths.size() > 1 ? " and others" : "");
+    const std::string what(result.status().message());
+    // What was lost before the first call is not the same as a job that made none.
+    if (result.status().code() == absl::StatusCode::kFailedPrecondition && !damage.empty()) {
+      return absl::DataLossError(where + ": nothing readable in it (" +
+                                 damage.substr(0, damage.find(';')) + ")");
+    }
+    return absl::Status(result.status().code(), where + ": " + what);
+  }
   result->quality.damaged_files += failures.size();
   for (const absl::Status& failure : failures) {
     result->quality.notes.emplace_back(std::string(failure.message()) + ": left out");
