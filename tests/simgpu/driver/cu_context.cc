@@ -3,7 +3,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -45,6 +45,20 @@ CUresult Synchronize(Context* context) {
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::All;
+using simgpu::Context;
+using simgpu::CurrentContext;
+using simgpu::Entered;
+using simgpu::Find;
+using simgpu::Handle;
+using simgpu::NewStream;
+using simgpu::Primary;
+using simgpu::Synchronize;
+using simgpu::ThisThread;
+
+extern "C" {
 
 CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   const Entered entered;
@@ -233,3 +247,5 @@ CUresult CUDAAPI cuCtxSynchronize() {
   }
   return Synchronize(context);
 }
+
+}  // extern "C"

@@ -2,6 +2,7 @@
 // copy engine's: PCIe between host and device, twice the bytes through device memory inside a
 // device.
 #include <cuda.h>
+#include <sys/mman.h>
 
 #include <cstdio>
 #include <cstring>
@@ -9,7 +10,7 @@
 #include "engine/memory.h"
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -80,6 +81,27 @@ Direction AskedDirection(uintptr_t to, uintptr_t from) {
   return entered.status() ? Direction::kHtoH : DirectionOf(to, from);
 }
 
+// Whole pages of zeroes are given back to the kernel, which hands out zeroes again: clearing a
+// large buffer that nobody wrote must not make it real.
+void FillRow(uintptr_t to, uint64_t value, int width_bytes, size_t width) {
+  constexpr uintptr_t kPage = 4096;
+  const size_t bytes = width * static_cast<size_t>(width_bytes);
+  auto* at = reinterpret_cast<unsigned char*>(to);
+  const uintptr_t first = (to + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (to + bytes) / kPage * kPage;
+  if (value == 0 && first < last &&
+      madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) == 0) {
+    std::memset(at, 0, first - to);
+    std::memset(reinterpret_cast<void*>(last), 0, to + bytes - last);
+  } else if (width_bytes == 1) {
+    std::memset(at, static_cast<int>(value), bytes);
+  } else {
+    for (size_t i = 0; i < bytes; i += static_cast<size_t>(width_bytes)) {
+      std::memcpy(at + i, &value, static_cast<size_t>(width_bytes));
+    }
+  }
+}
+
 CUresult Fill(const char* function, uintptr_t to, size_t pitch, uint64_t value, int width_bytes,
               size_t width, size_t height, CUstream handle) {
   const Entered entered(true);
@@ -99,23 +121,21 @@ CUresult Fill(const char* function, uintptr_t to, size_t pitch, uint64_t value, 
   work.duration_ns = ScaledKernelNs(d.kernel_overhead_ns +
                                     static_cast<double>(bytes) / d.memory_bytes_per_s * 1e9);
   work.data = [=] {
-    for (size_t row = 0; row < height; ++row) {
-      auto* at = reinterpret_cast<unsigned char*>(to + row * pitch);
-      if (width_bytes == 1) {
-        // Zeroes over untouched address space need no pages.
-        std::memset(at, static_cast<int>(value), row_bytes);
-        continue;
-      }
-      for (size_t i = 0; i < width; ++i) {
-        std::memcpy(at + i * static_cast<size_t>(width_bytes), &value,
-                    static_cast<size_t>(width_bytes));
-      }
-    }
+    for (size_t row = 0; row < height; ++row) FillRow(to + row * pitch, value, width_bytes, width);
   };
   return EnqueueOn({stream}, std::move(work));
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::AskedDirection;
+using simgpu::Copy;
+using simgpu::CopyAndWait;
+using simgpu::Direction;
+using simgpu::Fill;
+
+extern "C" {
 
 CUresult CUDAAPI cuMemcpyHtoDAsync(CUdeviceptr to, const void* from, size_t bytes,
                                    CUstream stream) {
@@ -200,3 +220,5 @@ CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr to, size_t pitch, unsigned value
                                     size_t height, CUstream stream) {
   return Fill("cuMemsetD2D32Async", to, pitch, value, 4, width, height, stream);
 }
+
+}  // extern "C"

@@ -6,7 +6,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT: these files are nothing but the engine's C face
+namespace simgpu {
 
 namespace {
 
@@ -137,6 +137,17 @@ const ErrorText* FindError(CUresult code) {
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::AttributeOf;
+using simgpu::Entered;
+using simgpu::ErrorText;
+using simgpu::FindError;
+using simgpu::GetSettings;
+using simgpu::Initialize;
+using simgpu::IsDevice;
+
+extern "C" {
 
 CUresult CUDAAPI cuInit(unsigned flags) {
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
@@ -254,3 +265,5 @@ CUresult CUDAAPI cuGetErrorName(CUresult error, const char** name) {
   *name = found == nullptr ? nullptr : found->name;
   return found == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
+
+}  // extern "C"

@@ -3,7 +3,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -22,6 +22,23 @@ int64_t StampNs(const Op& op) {
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::All;
+using simgpu::CheckQuestion;
+using simgpu::CurrentContext;
+using simgpu::Engine;
+using simgpu::Entered;
+using simgpu::Event;
+using simgpu::FindEvent;
+using simgpu::FindStream;
+using simgpu::NowNs;
+using simgpu::OpRef;
+using simgpu::RecordEvent;
+using simgpu::StampNs;
+using simgpu::Stream;
+
+extern "C" {
 
 CUresult CUDAAPI cuEventCreate(CUevent* event, unsigned flags) {
   const Entered entered(true);
@@ -118,6 +135,8 @@ CUresult CUDAAPI cuEventElapsedTime(float* milliseconds, CUevent start_handle, C
 
 // The name older runtimes ask for; the same function.
 #undef cuEventElapsedTime
-extern "C" CUresult CUDAAPI cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
+CUresult CUDAAPI cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
   return cuEventElapsedTime_v2(milliseconds, start, end);
 }
+
+}  // extern "C"

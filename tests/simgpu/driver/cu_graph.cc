@@ -7,7 +7,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -48,6 +48,22 @@ CUresult Instantiate(CUgraphExec* exec, CUgraph handle) {
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::All;
+using simgpu::Copy;
+using simgpu::Entered;
+using simgpu::FindExec;
+using simgpu::FindGraph;
+using simgpu::FindStream;
+using simgpu::Graph;
+using simgpu::GraphExec;
+using simgpu::Instantiate;
+using simgpu::LaunchGraph;
+using simgpu::Node;
+using simgpu::Stream;
+
+extern "C" {
 
 CUresult CUDAAPI cuGraphCreate(CUgraph* graph, unsigned flags) {
   const Entered entered;
@@ -168,3 +184,5 @@ CUresult CUDAAPI cuGraphLaunch(CUgraphExec exec_handle, CUstream handle) {
   if (const CUresult status = FindStream(handle, &stream)) return status;
   return LaunchGraph(*exec, stream);
 }
+
+}  // extern "C"

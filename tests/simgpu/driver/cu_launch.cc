@@ -15,7 +15,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -78,6 +78,16 @@ CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::Entered;
+using simgpu::FindFunction;
+using simgpu::Function;
+using simgpu::Launch;
+using simgpu::Module;
+using simgpu::Modules;
+
+extern "C" {
 
 CUresult CUDAAPI cuModuleLoadData(CUmodule* module, const void* image) {
   const Entered entered(true);
@@ -166,3 +176,5 @@ CUresult CUDAAPI cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x,
   return Launch("cuLaunchCooperativeKernel", function, {grid_x, grid_y, grid_z},
                 {block_x, block_y, block_z}, stream);
 }
+
+}  // extern "C"

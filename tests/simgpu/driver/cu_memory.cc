@@ -4,7 +4,7 @@
 #include "engine/memory.h"
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -71,6 +71,26 @@ CUresult WaitForDevice() {
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::AllocateInto;
+using simgpu::Allocation;
+using simgpu::Attribute;
+using simgpu::BytesInUse;
+using simgpu::CheckImplicit;
+using simgpu::CheckUnsafeCall;
+using simgpu::CurrentContext;
+using simgpu::Entered;
+using simgpu::FindAllocation;
+using simgpu::FindStream;
+using simgpu::GetSettings;
+using simgpu::MemoryKind;
+using simgpu::PoolOf;
+using simgpu::Release;
+using simgpu::Stream;
+using simgpu::WaitForDevice;
+
+extern "C" {
 
 CUresult CUDAAPI cuMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   const Entered entered(true);
@@ -243,3 +263,5 @@ CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t) {
   if (entered.status()) return entered.status();
   return pool == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
+
+}  // extern "C"

@@ -6,7 +6,7 @@
 
 #include "engine/objects.h"
 
-using namespace simgpu;  // NOLINT
+namespace simgpu {
 
 namespace {
 
@@ -42,6 +42,35 @@ CUresult GetCaptureInfo(Stream* stream, CUstreamCaptureStatus* status, cuuint64_
 }
 
 }  // namespace
+}  // namespace simgpu
+
+using simgpu::All;
+using simgpu::Capture;
+using simgpu::CheckImplicit;
+using simgpu::CheckUnsafeCall;
+using simgpu::CurrentContext;
+using simgpu::Dependency;
+using simgpu::Engine;
+using simgpu::EnqueueOn;
+using simgpu::Entered;
+using simgpu::Event;
+using simgpu::FindEvent;
+using simgpu::FindStream;
+using simgpu::GetCaptureInfo;
+using simgpu::Graph;
+using simgpu::Invalidate;
+using simgpu::Joined;
+using simgpu::NewStream;
+using simgpu::NowNs;
+using simgpu::OpKind;
+using simgpu::Stream;
+using simgpu::StreamDependencies;
+using simgpu::ThisThread;
+using simgpu::ThisThreadId;
+using simgpu::WaitEvent;
+using simgpu::Work;
+
+extern "C" {
 
 CUresult CUDAAPI cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
   const Entered entered(true);
@@ -303,11 +332,9 @@ CUresult CUDAAPI cuStreamGetCaptureInfo(CUstream handle, CUstreamCaptureStatus* 
 }
 
 // The form of CUDA 12, which runtimes of that version ask for by name.
-extern "C" CUresult CUDAAPI cuStreamGetCaptureInfo_v2(CUstream handle,
-                                                      CUstreamCaptureStatus* status, cuuint64_t* id,
-                                                      CUgraph* graph,
-                                                      const CUgraphNode** dependencies,
-                                                      size_t* count) {
+CUresult CUDAAPI cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus* status,
+                                           cuuint64_t* id, CUgraph* graph,
+                                           const CUgraphNode** dependencies, size_t* count) {
   return cuStreamGetCaptureInfo(handle, status, id, graph, dependencies, nullptr, count);
 }
 
@@ -318,3 +345,5 @@ CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
   std::swap(*mode, ThisThread().capture_mode);
   return CUDA_SUCCESS;
 }
+
+}  // extern "C"
