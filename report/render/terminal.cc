@@ -31,12 +31,14 @@ struct Limits {
 
   // One row less where it hurts least; false if every table is at its smallest.
   bool Shrink() {
-    if (ops > 8) return --ops, true;
-    if (communicators > 3) return --communicators, true;
+    if (ops > 7) return --ops, true;
     if (ranks > 3) return --ranks, true;
-    if (ops > 5) return --ops, true;
+    if (communicators > 3) return --communicators, true;
     if (notes > 2) return --notes, true;
+    if (ops > 5) return --ops, true;
     if (communicators > 2) return --communicators, true;
+    if (notes > 1) return --notes, true;
+    if (ranks > 2) return --ranks, true;
     if (ops > 3) return --ops, true;
     return false;
   }
@@ -362,7 +364,7 @@ void Page::Quality() {
   for (const auto& [name, value] : quality.counters) {
     notes.push_back(name + " " + std::to_string(value));
   }
-  const size_t shown = std::min(notes.size(), limits_.notes);
+  const size_t shown = RowsShown(notes.size(), limits_.notes);
   for (size_t i = 0; i < shown; ++i) Labelled("", notes[i]);
   if (shown < notes.size()) {
     Labelled("", "… " + std::to_string(notes.size() - shown) +

@@ -30,7 +30,17 @@ std::string RankRanges(const std::vector<int32_t>& ranks) {
   return text;
 }
 
+// The headline is of the steady part; the tables are not.
+std::string WholeRun(const std::string& head, const RunResult& result) {
+  return result.steady.has_value() ? head + ", whole run" : head;
+}
+
 }  // namespace
+
+// The line that says "1 more" would take the place of the one row it leaves out.
+size_t RowsShown(size_t rows, size_t row_limit) {
+  return rows <= row_limit || rows == row_limit + 1 ? rows : row_limit;
+}
 
 std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width) {
   std::vector<const OpResult*> ops;
@@ -38,7 +48,7 @@ std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size
     if (op.kind != "collective") ops.push_back(&op);
   }
   if (ops.empty()) return {};
-  Table table({{"operations", Table::Align::kLeft},
+  Table table({{WholeRun("operations", result), Table::Align::kLeft},
                {"calls"},
                {"GPU ms"},
                {"share %"},
@@ -49,7 +59,7 @@ std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size
     const std::optional<double> ratio = Ratio(time_ns, result.run.window_ns);
     return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
   };
-  const size_t shown = std::min(ops.size(), row_limit);
+  const size_t shown = RowsShown(ops.size(), row_limit);
   for (size_t i = 0; i < shown; ++i) {
     const OpResult& op = *ops[i];
     const std::optional<double> rate = FlopPerSecond(op);
@@ -82,7 +92,7 @@ std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_
     }
   }
   if (order.empty()) return {};
-  Table table({{"communication", Table::Align::kLeft},
+  Table table({{WholeRun("communication", result), Table::Align::kLeft},
                {"size"},
                {"ranks"},
                {"calls"},
@@ -93,7 +103,7 @@ std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return a->time_ns.value_or(-1) > b->time_ns.value_or(-1);
   });
-  const size_t shown = std::min(order.size(), row_limit);
+  const size_t shown = RowsShown(order.size(), row_limit);
   for (size_t i = 0; i < shown; ++i) {
     const CommunicatorResult& communicator = *order[i];
     uint64_t calls = 0;
@@ -140,7 +150,7 @@ std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, si
     knows_idle = knows_idle && rank.split.idle_ns.has_value();
     knows_memory = knows_memory || rank.split.mem_only_ns.has_value();
   }
-  const size_t shown = std::min(order.size(), row_limit);
+  const size_t shown = RowsShown(order.size(), row_limit);
   if (shown < order.size()) {
     std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
       return Ratio(a->split.exposed_ns, a->split.window_ns).value_or(-1) >

@@ -10,7 +10,10 @@
 
 namespace mfutrace::report {
 
-// `row_limit` rows at most; what is left out is said in one line more.
+// Rows to show of so many: all, if a line that names the rest would be no shorter.
+size_t RowsShown(size_t rows, size_t row_limit);
+
+// `row_limit` rows and a line that names the rest.
 std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width);
 std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_limit,
                                             size_t page_width);

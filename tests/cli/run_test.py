@@ -5,10 +5,7 @@ import os
 import pathlib
 import signal
 import socket
-import stat
 import subprocess
-import sys
-import time
 import unittest
 
 import bench

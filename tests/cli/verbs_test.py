@@ -3,9 +3,10 @@
 import gzip
 import json
 import os
+import pathlib
+import re
 import shutil
 import struct
-import time
 import unittest
 
 import bench
@@ -308,6 +309,15 @@ class Info(bench.CliTest):
         path = self.folder / "notes"
         path.write_text("my notes")
         self.refused(self.tool("info", path), BAD_USE, path)
+
+
+class Documents(unittest.TestCase):
+    def test_every_variable_is_documented_and_no_other(self):
+        source = pathlib.Path(__file__).resolve().parents[2]
+        contract = set(re.findall(r'"(MFUTRACE_[A-Z_]+)"', (source / "trace/contract.h").read_text()))
+        document = set(re.findall(r"\bMFUTRACE_[A-Z_]+", (source / "docs/ENVIRONMENT.md").read_text()))
+        self.assertGreater(len(contract), 5)
+        self.assertEqual(document, contract)
 
 
 class Peaks(bench.CliTest):
