@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <dlfcn.h>
+#include <link.h>
 
 namespace mfutrace::interpose {
 
@@ -21,6 +22,13 @@ void* Find(void* library, const char* symbol) {
   return &RealDlsym != nullptr ? RealDlsym(library, symbol) : dlsym(library, symbol);
 }
 
+int IsDriver(dl_phdr_info* library, size_t, void* is_loaded) {
+  const char* name = library->dlpi_name == nullptr ? "" : library->dlpi_name;
+  if (std::strstr(name, "libcuda.so") == nullptr) return 0;
+  *static_cast<bool*>(is_loaded) = true;
+  return 1;
+}
+
 }  // namespace
 
 void UseDriverForTesting(const Driver* driver) {
@@ -32,6 +40,10 @@ bool FindDriver(Driver& driver) {
     driver = *testing;
     return true;
   }
+  // dlopen alone would search the disk for a library that is not loaded, RTLD_NOLOAD or not.
+  bool is_loaded = false;
+  dl_iterate_phdr(&IsDriver, &is_loaded);
+  if (!is_loaded) return false;
   // The handle is kept, as the driver is by everybody else.
   void* library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
   if (library == nullptr) return false;

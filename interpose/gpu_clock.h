@@ -23,9 +23,11 @@ struct Bracket {
 Bracket OpenBracket(void* stream);
 // Records the second event. A bracket whose second event fails becomes untimed.
 void CloseBracket(Bracket bracket, void* stream);
-// One more call refers to this bracket (it starts with one).
+// One more call refers to this bracket. It starts with one share, every RecordHeld takes one over, and
+// the flusher may read and recycle the pair as soon as all are recorded: whoever records several calls
+// takes a share before each, and gives back the first at last (DiscardBracket).
 void ShareBracket(Bracket bracket);
-// Gives the pair back without reading it: the bracketed call failed.
+// Gives one share back: the bracketed call failed, or the holder has no more calls to record.
 void DiscardBracket(Bracket bracket);
 
 // True while `stream` is being captured: the call runs zero times now. False where that cannot be told.

@@ -44,6 +44,11 @@ struct EventPool {
   // The flusher's.
   void* anchor;  // an event whose device time is anchor_ns; nullptr before the first
   int64_t anchor_ns;
+  void* far_anchor;  // the anchor before the last gap; nullptr before the first
+  int64_t far_anchor_ns;
+  uint32_t gap_measurements;
+  double gap_least_ns;  // what the measurements of that gap say anchor_ns should be moved by
+  double gap_most_ns;
   void* calibration_event;
   void* calibration_stream;
   bool cannot_calibrate;

@@ -13,9 +13,12 @@ constexpr int64_t kMinuteNs = 60'000'000'000;
 // Bounds from the job's events hold for this long: clocks drift apart by some 10 us a second, and a
 // longer window's bounds would contradict each other.
 constexpr int64_t kBoundsWindowNs = 5'000'000'000;
-// The anchor moves on once it is this old. Under 2^24 ns (16.7 ms) a float of milliseconds resolves
-// better than 1 ns, so hops of this length add no error at all (gpu_clock.h).
+// Up to 2^24 ns a float of milliseconds resolves better than 1 ns, so hops of this length add no
+// error at all (gpu_clock.h). The anchor moves on well before.
+constexpr int64_t kExactNs = 1 << 24;
 constexpr int64_t kReanchorNs = 8'000'000;
+// Measurements across a gap that are put together.
+constexpr uint32_t kMeasurementsOfAGap = 64;
 // A calibration asks and waits at most this long, busy on the flusher's own processor.
 constexpr int64_t kCalibrationNs = 200'000;
 constexpr int kCalibrationAttempts = 3;
@@ -39,15 +42,15 @@ bool MakeCurrent(Session& session, EventPool& pool) {
   return true;
 }
 
-// end - begin, rounded to the nanosecond; false if the driver will not tell.
-bool Elapsed(const Driver& driver, void* begin, void* end, int64_t& elapsed_ns) {
+// end - begin in nanoseconds; false if the driver will not tell.
+bool Elapsed(const Driver& driver, void* begin, void* end, double& elapsed_ns) {
   float milliseconds = 0;
   if (driver.event_elapsed_time(&milliseconds, begin, end) != cuda::kSuccess) return false;
-  const double ns = static_cast<double>(milliseconds) * 1e6;
-  if (!(ns > -9e15 && ns < 9e15)) return false;
-  elapsed_ns = static_cast<int64_t>(ns < 0 ? ns - 0.5 : ns + 0.5);
-  return true;
+  elapsed_ns = static_cast<double>(milliseconds) * 1e6;
+  return elapsed_ns > -9e15 && elapsed_ns < 9e15;
 }
+
+int64_t Rounded(double ns) { return static_cast<int64_t>(ns < 0 ? ns - 0.5 : ns + 0.5); }
 
 // The device time of an anchor-to-be in a pool that has none yet.
 int64_t FirstTime(Session& session, const EventPool& pool, DeviceClock& device, void* event,
@@ -63,42 +66,83 @@ int64_t FirstTime(Session& session, const EventPool& pool, DeviceClock& device, 
   const uint32_t count = clock.pool_count.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; ++i) {
     const EventPool& other = *clock.pools[i].load(std::memory_order_acquire);
-    int64_t elapsed_ns = 0;
+    double elapsed_ns = 0;
     if (&other == &pool || other.device != pool.device || other.anchor == nullptr ||
         other.is_dead.load(std::memory_order_acquire)) {
       continue;
     }
     if (Elapsed(session.driver, other.anchor, event, elapsed_ns)) {
-      return other.anchor_ns + elapsed_ns;
+      return other.anchor_ns + Rounded(elapsed_ns);
     }
   }
   return host_before_ns - device.epoch_host_ns;
 }
 
-// `event` is complete and `at_ns` is its device time: it becomes the anchor and the old anchor
-// takes its place. A pool's first anchor takes a new event's place, if one can be made.
-void Anchor(Session& session, EventPool& pool, void*& event, int64_t at_ns) {
-  void* replacement = pool.anchor;
-  if (replacement == nullptr && session.driver.event_create(&replacement, 0) != cuda::kSuccess) {
-    replacement = nullptr;
-  }
-  pool.anchor = event;
-  pool.anchor_ns = at_ns;
-  event = replacement;
+// An event in exchange for one that becomes an anchor; nullptr if none can be made.
+void* Spare(Session& session) {
+  void* event = nullptr;
+  return session.driver.event_create(&event, 0) == cuda::kSuccess ? event : nullptr;
 }
 
-// Device time of a completed event, moving the anchor on where it is old.
+// The first event after a gap: the anchor stays behind as the far one, and what lies between them
+// is known as well as one float tells.
+void CrossGap(Session& session, EventPool& pool, void*& event, int64_t at_ns) {
+  void* spare = pool.far_anchor == nullptr ? Spare(session) : pool.far_anchor;
+  pool.far_anchor = pool.anchor;
+  pool.far_anchor_ns = pool.anchor_ns;
+  pool.anchor = event;
+  pool.anchor_ns = at_ns;
+  event = spare;
+  pool.gap_measurements = 1;
+  pool.gap_least_ns = 0;
+  pool.gap_most_ns = 0;
+}
+
+// Events after a gap lie exactly known distances apart, so each of them measures the gap anew, with
+// a rounding error of its own between -ulp/2 and ulp/2. The middle of the range that n of them span
+// is off by about ulp/n. at_ns is the event's time so far and moves with the anchor.
+void MeasureGapAgain(Session& session, EventPool& pool, void* event, int64_t& at_ns) {
+  double from_far_ns = 0;
+  if (!Elapsed(session.driver, pool.far_anchor, event, from_far_ns)) return;
+  ++pool.gap_measurements;
+  const double correction_ns = from_far_ns - static_cast<double>(at_ns - pool.far_anchor_ns);
+  if (correction_ns < pool.gap_least_ns) pool.gap_least_ns = correction_ns;
+  if (correction_ns > pool.gap_most_ns) pool.gap_most_ns = correction_ns;
+  const int64_t shift_ns = Rounded((pool.gap_least_ns + pool.gap_most_ns) / 2);
+  pool.anchor_ns += shift_ns;
+  at_ns += shift_ns;
+  pool.gap_least_ns -= static_cast<double>(shift_ns);
+  pool.gap_most_ns -= static_cast<double>(shift_ns);
+}
+
+// Device time of a completed event, moving the anchor on where it is old: the event then becomes
+// the anchor, and `event` is another in its place (nullptr if none could be made).
 bool TimeOf(Session& session, EventPool& pool, DeviceClock& device, void*& event,
             int64_t host_before_ns, int64_t& at_ns) {
   if (pool.anchor == nullptr) {
     at_ns = FirstTime(session, pool, device, event, host_before_ns);
-    Anchor(session, pool, event, at_ns);
+    pool.anchor = event;
+    pool.anchor_ns = at_ns;
+    event = Spare(session);
     return true;
   }
-  int64_t elapsed_ns = 0;
-  if (!Elapsed(session.driver, pool.anchor, event, elapsed_ns)) return false;
+  double from_anchor_ns = 0;
+  if (!Elapsed(session.driver, pool.anchor, event, from_anchor_ns)) return false;
+  const int64_t elapsed_ns = Rounded(from_anchor_ns);
   at_ns = pool.anchor_ns + elapsed_ns;
-  if (elapsed_ns >= kReanchorNs) Anchor(session, pool, event, at_ns);
+  if (elapsed_ns > kExactNs) {
+    CrossGap(session, pool, event, at_ns);
+    return true;
+  }
+  const bool is_measuring =
+      pool.far_anchor != nullptr && pool.gap_measurements < kMeasurementsOfAGap;
+  if (is_measuring && elapsed_ns >= -kExactNs) MeasureGapAgain(session, pool, event, at_ns);
+  if (elapsed_ns >= kReanchorNs) {
+    void* old = pool.anchor;
+    pool.anchor = event;
+    pool.anchor_ns = at_ns;
+    event = old;
+  }
   return true;
 }
 
@@ -119,11 +163,11 @@ bool ReadTimes(Session& session, EventPool& pool, EventPair& pair) {
   DeviceClock* device = ClockOf(session.clock, pool.device);
   if (device == nullptr) return false;
   const int64_t host_seen_ns = MonotonicNs();
-  int64_t duration_ns = 0;
+  double duration_ns = 0;
   // First, since TimeOf may exchange the start event.
   if (!Elapsed(session.driver, pair.start, pair.stop, duration_ns)) return false;
   if (!TimeOf(session, pool, *device, pair.start, pair.host_before_ns, pair.begin_ns)) return false;
-  pair.end_ns = pair.begin_ns + (duration_ns < 0 ? 0 : duration_ns);
+  pair.end_ns = pair.begin_ns + (duration_ns < 0 ? 0 : Rounded(duration_ns));
   Bound(*device, pair.begin_ns, pair.host_before_ns, pair.end_ns, host_seen_ns);
   return true;
 }
@@ -138,11 +182,13 @@ struct Calibration {
   int64_t gpu_ns = 0;
   int64_t host_min_ns = 0;
   int64_t host_max_ns = INT64_MAX;
+
+  int64_t width_ns() const { return host_max_ns - host_min_ns; }
 };
 
 // One event on the flusher's own stream, which nothing waits for: its time lies between the two
 // readings of the host's clock around it.
-bool CalibrateOnce(Session& session, EventPool& pool, DeviceClock& device, Calibration& best) {
+bool CalibrateOnce(Session& session, EventPool& pool, Calibration& best) {
   const Driver& driver = session.driver;
   const int64_t before_ns = MonotonicNs();
   if (driver.event_record(pool.calibration_event, pool.calibration_stream) != cuda::kSuccess) {
@@ -157,17 +203,20 @@ bool CalibrateOnce(Session& session, EventPool& pool, DeviceClock& device, Calib
     if (after_ns - before_ns > kCalibrationNs)
       return true;  // the device is busy: no sample this time
   }
-  if (after_ns - before_ns >= best.host_max_ns - best.host_min_ns) return true;
+  double from_anchor_ns = 0;
+  if (!Elapsed(driver, pool.anchor, pool.calibration_event, from_anchor_ns)) return false;
+  // The event does not become the anchor, whatever the distance: records that wait to be read may
+  // lie far behind it. What a float leaves open widens the bounds instead.
+  const int64_t error_ns = static_cast<int64_t>(from_anchor_ns / (1 << 24)) + 1;
   Calibration sample;
-  sample.host_min_ns = before_ns;
-  sample.host_max_ns = after_ns;
-  if (!TimeOf(session, pool, device, pool.calibration_event, before_ns, sample.gpu_ns))
-    return false;
-  best = sample;
-  return pool.calibration_event != nullptr;
+  sample.gpu_ns = pool.anchor_ns + Rounded(from_anchor_ns);
+  sample.host_min_ns = before_ns - error_ns;
+  sample.host_max_ns = after_ns + error_ns;
+  if (sample.width_ns() < best.width_ns()) best = sample;
+  return true;
 }
 
-bool Calibrate(Session& session, EventPool& pool, DeviceClock& device, Calibration& best) {
+bool Calibrate(Session& session, EventPool& pool, Calibration& best) {
   const Driver& driver = session.driver;
   if (pool.cannot_calibrate || driver.stream_create == nullptr) return false;
   if (!MakeCurrent(session, pool)) return false;
@@ -179,7 +228,7 @@ bool Calibrate(Session& session, EventPool& pool, DeviceClock& device, Calibrati
   }
   best = Calibration{};
   for (int i = 0; i < kCalibrationAttempts; ++i) {
-    if (CalibrateOnce(session, pool, device, best)) continue;
+    if (CalibrateOnce(session, pool, best)) continue;
     pool.cannot_calibrate = true;
     break;
   }
@@ -209,7 +258,7 @@ bool CalibrateDevice(Flusher& flusher, DeviceClock& device) {
       continue;
     }
     Calibration sample;
-    if (!Calibrate(session, pool, device, sample)) continue;
+    if (!Calibrate(session, pool, sample)) continue;
     WriteClockSample(flusher, device.ordinal, sample.gpu_ns, sample.host_min_ns,
                      sample.host_max_ns);
     return true;

@@ -31,7 +31,6 @@ struct Buffer {
   uint32_t creation_count;
   void* streams[kMaxStreams];
   Bracket brackets[kMaxStreams];
-  bool is_bracket_taken[kMaxStreams];
   HeldCreation creations[kMaxCreations];
   HeldCall calls[kCallsPerBuffer];
 };
@@ -100,13 +99,15 @@ void RecordCalls(ThreadGroup& group) {
       Bracket bracket;
       if (group.has_brackets && held.stream != kNoStream) {
         bracket = first.brackets[held.stream];
-        // The bracket comes with one share; every further call on the stream adds its own.
-        if (first.is_bracket_taken[held.stream]) ShareBracket(bracket);
-        first.is_bracket_taken[held.stream] = true;
+        // A share before each record: the flusher may have read the one before already. The share that
+        // the bracket came with holds the pair until all are recorded.
+        ShareBracket(bracket);
       }
       RecordHeld(held.call, bracket);
     }
   }
+  if (!group.has_brackets) return;
+  for (uint32_t i = 0; i < first.stream_count; ++i) DiscardBracket(first.brackets[i]);
 }
 
 }  // namespace
@@ -139,7 +140,6 @@ bool OpensBrackets() {
   Buffer& first = *group.first;
   for (uint32_t i = 0; i < first.stream_count; ++i) {
     first.brackets[i] = OpenBracket(first.streams[i]);
-    first.is_bracket_taken[i] = false;
   }
   group.has_brackets = true;
   return true;

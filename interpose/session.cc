@@ -191,11 +191,10 @@ void StopObserving() { g_state.store(State::kOff, std::memory_order_release); }
 const Driver* DriverOf(Session& session) {
   if (session.has_driver.load(std::memory_order_acquire)) [[likely]]
     return &session.driver;
-  // A process may call NCCL before it has loaded the driver: a few more looks from the job's calls,
-  // and one from each flush.
-  constexpr uint32_t kMostSearches = 1000;
-  if (session.driver_searches.load(std::memory_order_relaxed) >= kMostSearches) return nullptr;
-  session.driver_searches.fetch_add(1, std::memory_order_relaxed);
+  // A process may call NCCL before it has loaded the driver, so one look is not enough; each takes
+  // the loader's lock, so there are fewer and fewer of them.
+  const uint32_t n = session.driver_searches.fetch_add(1, std::memory_order_relaxed) + 1;
+  if ((n & (n - 1)) != 0) return nullptr;
   const ErrnoGuard keep_errno;
   Driver found{};
   if (!FindDriver(found)) return nullptr;
