@@ -1,8 +1,8 @@
 // Operations as plain numbers: the dimensions of one call, independent of the library that ran it.
 //
-// Interpose fills these from vendor arguments, importers from other tools' traces; flops.h, traffic.h
-// and label.h interpret them. Trivially copyable, no pointers, value-initialised to "nothing known".
-// Enumerator values are written into traces: append only.
+// Interpose fills these from vendor arguments, importers from other tools' traces; flops.h,
+// traffic.h and label.h interpret them. Trivially copyable, no pointers, value-initialised to
+// "nothing known". Enumerator values are written into traces: append only.
 #pragma once
 
 #include <array>
@@ -19,6 +19,7 @@ enum class OpKind : uint8_t {
   kConvolution = 3,
   kRnn = 4,
   kCollective = 5,
+  kMatrix = 6,  // BLAS routines other than plain products: symm, syrk, trsm, gemv, getrf ...
 };
 
 // How a count is known (METHOD, "Work"). Ordered from best to worst.
@@ -35,9 +36,9 @@ enum class Transpose : uint8_t { kNo = 0, kYes = 1, kConjugate = 2, kUnknown = 3
 // Arithmetic that the caller asked for, where it differs from what the operand types say.
 enum class MathMode : uint8_t {
   kDefault = 0,
-  kTf32 = 1,          // f32 operands rounded to TF32
-  kReducedF16 = 2,    // f32 operands rounded to f16 (CUBLAS_COMPUTE_32F_FAST_16F)
-  kReducedBf16 = 3,   // f32 operands rounded to bf16
+  kTf32 = 1,         // f32 operands rounded to TF32
+  kReducedF16 = 2,   // f32 operands rounded to f16 (CUBLAS_COMPUTE_32F_FAST_16F)
+  kReducedBf16 = 3,  // f32 operands rounded to bf16
   kEmulatedBf16x9 = 4,
   kEmulatedFixedPoint = 5,
   kPedantic = 6,
@@ -60,9 +61,82 @@ struct Gemm {
   Transpose op_a = Transpose::kUnknown;
   Transpose op_b = Transpose::kUnknown;
   BetaUse beta = BetaUse::kUnknown;
-  bool gauss_3m = false;          // complex product by three real products
-  bool a_is_broadcast = false;    // batch stride 0: one matrix for the whole batch
+  bool gauss_3m = false;        // complex product by three real products
+  bool a_is_broadcast = false;  // batch stride 0: one matrix for the whole batch
   bool b_is_broadcast = false;
+};
+
+// BLAS and LAPACK-like routines that are not a plain product. FLOPs and operands: flops.h,
+// traffic.h.
+enum class MatrixRoutine : uint8_t {
+  kUnknown = 0,
+  kSymm = 1,
+  kHemm = 2,
+  kSyrk = 3,
+  kHerk = 4,
+  kSyr2k = 5,
+  kHer2k = 6,
+  kSyrkx = 7,
+  kHerkx = 8,
+  kTrmm = 9,
+  kTrsm = 10,
+  kGemv = 11,
+  kGbmv = 12,
+  kSymv = 13,
+  kHemv = 14,
+  kTrmv = 15,
+  kTrsv = 16,
+  kGer = 17,
+  kSyr = 18,
+  kHer = 19,
+  kSyr2 = 20,
+  kHer2 = 21,
+  kGeam = 22,
+  kDgmm = 23,
+  kGetrf = 24,
+  kGetrs = 25,
+  kGetri = 26,
+  kMatinv = 27,
+  kGeqrf = 28,
+  kGels = 29,
+};
+
+enum class Side : uint8_t { kLeft = 0, kRight = 1, kUnknown = 2 };
+
+// Dimensions carry BLAS's own letters: m and n of the general operand or the result, k the inner
+// dimension (rank-k updates) or the band or right-hand-side count where a routine has one. A
+// routine without one of them leaves it 0. For symm, hemm, trmm, trsm the square operand has m rows
+// on the left, n on the right.
+struct Matrix {
+  uint64_t m = 0;
+  uint64_t n = 0;
+  uint64_t k = 0;
+  uint64_t batch = 1;
+  Dtype dtype = Dtype::kUnknown;  // of the operands
+  Dtype result = Dtype::kUnknown;
+  Dtype accumulate = Dtype::kUnknown;
+  MathMode math = MathMode::kDefault;
+  MatrixRoutine routine = MatrixRoutine::kUnknown;
+  Side side = Side::kUnknown;
+  BetaUse beta = BetaUse::kUnknown;
+  bool gauss_3m = false;
+};
+
+enum class RnnCell : uint8_t { kUnknown = 0, kVanilla = 1, kLstm = 2, kGru = 3 };
+enum class RnnPass : uint8_t { kForward = 0, kBackwardData = 1, kBackwardWeights = 2 };
+
+// A recurrent network over `steps` = sum over sequences of their lengths (batch x time if equal).
+struct Rnn {
+  uint64_t steps = 0;
+  uint64_t input_size = 0;
+  uint64_t hidden_size = 0;
+  uint64_t projection_size = 0;  // 0 = none
+  uint32_t layers = 0;
+  uint32_t directions = 1;
+  Dtype dtype = Dtype::kUnknown;
+  RnnCell cell = RnnCell::kUnknown;
+  RnnPass pass = RnnPass::kForward;
+  bool skips_input = false;  // no input product in the first layer
 };
 
 enum class Mask : uint8_t {
@@ -96,8 +170,8 @@ struct Attention {
 
 enum class ConvDirection : uint8_t { kForward = 0, kDataGradient = 1, kFilterGradient = 2 };
 
-// A convolution over up to three spatial dimensions; unused dimensions are 1. `out` is the output of
-// the forward pass also for gradients. For a transposed convolution `in` is its input, `out` its
+// A convolution over up to three spatial dimensions; unused dimensions are 1. `out` is the output
+// of the forward pass also for gradients. For a transposed convolution `in` is its input, `out` its
 // output, and c_in, c_out are its own.
 struct Convolution {
   uint64_t batch = 0;
@@ -135,7 +209,7 @@ struct Collective {
   int32_t peer = -1;        // peer of Send and Recv, root of Broadcast, Reduce, Gather and Scatter
   CollectiveKind kind = CollectiveKind::kUnknown;
   Dtype dtype = Dtype::kUnknown;
-  uint8_t reduction = 0;    // ncclRedOp_t of the call; meaningful for reductions only
+  uint8_t reduction = 0;  // ncclRedOp_t of the call; meaningful for reductions only
 };
 
 }  // namespace mfutrace::shapes

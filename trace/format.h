@@ -1,9 +1,9 @@
 // The bytes of a .mfut file, format 1. docs/FORMAT.md is the grammar in prose; this is the truth.
 //
-// A file is one FileHeader and then blocks. A block is a BlockHeader, an optional prefix, and records
-// of one fixed size (or, for kStrings and kFacts, of their own lengths). Little endian, natural
-// alignment inside a record, no padding that is not a named field. The file ends with a kEnd block if
-// the process ended in order; otherwise at whatever the last write(2) completed.
+// A file is one FileHeader and then blocks. A block is a BlockHeader, an optional prefix, and
+// records of one fixed size (or, for kStrings and kFacts, of their own lengths). Little endian,
+// natural alignment inside a record, no padding that is not a named field. The file ends with a
+// kEnd block if the process ended in order; otherwise at whatever the last write(2) completed.
 //
 // Growth without breaking. Fields are only ever appended to a record: a reader takes
 // min(record_bytes, sizeof its own struct) and leaves the rest at the value-initialised default. A
@@ -12,20 +12,21 @@
 // newer than it knows. kFormatVersion changes only if FileHeader or BlockHeader change; readers
 // accept all older ones for ever.
 //
-// The trace holds facts (dimensions, formats, times, statuses), never FLOPs, peaks or verdicts: they
-// are computed when it is read, so that a corrected formula corrects old traces.
+// The trace holds facts (dimensions, formats, times, statuses), never FLOPs, peaks or verdicts:
+// they are computed when it is read, so that a corrected formula corrects old traces.
 //
 // Order. Whatever a record refers to (a signature, a lane, a string, a communicator) stands in an
-// earlier block of the same file. Call records are ordered within a lane, not across lanes. A file is
-// written by one process alone, by one thread at a time.
+// earlier block of the same file. Call records are ordered within a lane, not across lanes. A file
+// is written by one process alone, by one thread at a time.
 //
-// Clocks. Host times are CLOCK_MONOTONIC nanoseconds of the writing machine. GPU times are nanoseconds
-// since the device's epoch, an arbitrary instant fixed when the device is first timed; kClockSamples
-// bound where on the host's clock instants of a device lie. kHostClock pairs tie CLOCK_MONOTONIC to
-// CLOCK_REALTIME.
+// Clocks. Host times are CLOCK_MONOTONIC nanoseconds of the writing machine. GPU times are
+// nanoseconds since the device's epoch, an arbitrary instant fixed when the device is first timed;
+// kClockSamples bound where on the host's clock instants of a device lie. kHostClock pairs tie
+// CLOCK_MONOTONIC to CLOCK_REALTIME.
 //
-// Counting. A call is either one call record, or part of one kCounts record (dropped for a full ring,
-// or counted without being recorded). Exact call totals of a file = call records + kCounts.calls.
+// Counting. A call is either one call record, or part of one kCounts record (dropped for a full
+// ring, or counted without being recorded). Exact call totals of a file = call records +
+// kCounts.calls.
 #pragma once
 
 #include <cstddef>
@@ -89,6 +90,12 @@ enum class BlockKind : uint16_t {
   kHostClock = 17,
   kClockSamples = 18,
   kEnd = 19,
+  kMatrixSignatures = 20,
+  kAttentionSignatures = 21,
+  kConvolutionSignatures = 22,
+  kRnnSignatures = 23,
+  kCompoundSignatures = 24,
+  kCompoundMembers = 25,
 };
 
 // String ids are per file, from 1; 0 means no string.
@@ -104,14 +111,14 @@ struct FactHeader {
 };
 
 struct DeviceRecord {
-  int32_t ordinal;   // of the process: cuDeviceGet's index
-  uint32_t name;     // string: cuDeviceGetName
-  uint32_t bus_id;   // string: PCI bus id, "0000:1b:00.0"
-  uint32_t uuid;     // string: 32 hex digits
+  int32_t ordinal;  // of the process: cuDeviceGet's index
+  uint32_t name;    // string: cuDeviceGetName
+  uint32_t bus_id;  // string: PCI bus id, "0000:1b:00.0"
+  uint32_t uuid;    // string: 32 hex digits
   int32_t compute_major;
   int32_t compute_minor;
   int32_t sm_count;
-  int32_t clock_khz;         // cuDeviceGetAttribute CLOCK_RATE; 0 = not told
+  int32_t clock_khz;  // cuDeviceGetAttribute CLOCK_RATE; 0 = not told
   uint64_t memory_bytes;
 };
 static_assert(sizeof(DeviceRecord) == 40);
@@ -119,9 +126,9 @@ static_assert(sizeof(DeviceRecord) == 40);
 // A lane is one (host thread, device, stream): where calls are issued and where they run.
 struct LaneRecord {
   uint32_t id;
-  int32_t device;    // ordinal; -1 = unknown
-  uint64_t stream;   // handle, an opaque number; 0 = the default stream
-  uint32_t thread;   // kernel thread id
+  int32_t device;   // ordinal; -1 = unknown
+  uint64_t stream;  // handle, an opaque number; 0 = the default stream
+  uint32_t thread;  // kernel thread id
   uint32_t reserved;
 };
 static_assert(sizeof(LaneRecord) == 24);
@@ -131,13 +138,14 @@ struct ThreadRecord {
   uint32_t name;    // string: /proc/self/task/TID/comm
 };
 
-// One rank's view of a communicator. `id` is equal on all its members and tells it from all others of
-// the job: hash of the unique id; for splits hash of (parent id, n-th split of the parent, colour).
+// One rank's view of a communicator. `id` is equal on all its members and tells it from all others
+// of the job: hash of the unique id; for splits hash of (parent id, n-th split of the parent,
+// colour).
 struct CommunicatorRecord {
-  uint32_t index;        // per file, from 1; what collectives refer to
-  int32_t rank;          // of this process in the communicator
+  uint32_t index;  // per file, from 1; what collectives refer to
+  int32_t rank;    // of this process in the communicator
   uint64_t id;
-  uint64_t parent_id;    // 0 = none
+  uint64_t parent_id;  // 0 = none
   int32_t size;
   int32_t device;        // ordinal; -1 = unknown
   int32_t split_color;   // -1 = not from a split
@@ -150,7 +158,12 @@ struct CommunicatorRecord {
 static_assert(sizeof(CommunicatorRecord) == 56);
 
 // A communicator is written when created and again, with the same index, when it ends.
-enum class CommunicatorEvent : uint8_t { kCreated = 0, kDestroyed = 1, kAborted = 2, kFinalized = 3 };
+enum class CommunicatorEvent : uint8_t {
+  kCreated = 0,
+  kDestroyed = 1,
+  kAborted = 2,
+  kFinalized = 3
+};
 
 // Signature ids are per file, from 1, shared by all signature kinds. `entry` is the string of the
 // intercepted function's name.
@@ -187,7 +200,7 @@ struct CollectiveSignature {
   uint8_t kind;           // shapes::CollectiveKind
   uint8_t dtype;          // shapes::Dtype
   uint8_t reduction;
-  uint8_t provenance;     // shapes::Provenance
+  uint8_t provenance;  // shapes::Provenance
   uint32_t reserved;
 };
 static_assert(sizeof(CollectiveSignature) == 32);
@@ -200,6 +213,108 @@ struct OpaqueSignature {
   uint32_t reserved;
 };
 static_assert(sizeof(OpaqueSignature) == 16);
+
+// shapes::Matrix.
+struct MatrixSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint64_t m;
+  uint64_t n;
+  uint64_t k;
+  uint64_t batch;
+  uint8_t dtype;
+  uint8_t result;
+  uint8_t accumulate;
+  uint8_t math;
+  uint8_t routine;     // shapes::MatrixRoutine
+  uint8_t side;        // shapes::Side
+  uint8_t beta;        // shapes::BetaUse
+  uint8_t flags;       // GemmFlags
+  uint8_t provenance;  // shapes::Provenance
+  uint8_t reserved[3];
+  uint32_t compute_code;
+};
+static_assert(sizeof(MatrixSignature) == 56);
+
+// shapes::Attention.
+struct AttentionSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint32_t batch;
+  uint32_t heads_q;
+  uint32_t heads_kv;
+  uint32_t seq_q;
+  uint32_t seq_k;
+  uint32_t head_dim_qk;
+  uint32_t head_dim_v;
+  int32_t window_left;  // -1 = no limit
+  int32_t window_right;
+  uint8_t dtype;
+  uint8_t mask;        // shapes::Mask
+  uint8_t pass;        // shapes::Pass
+  uint8_t flags;       // AttentionFlags
+  uint8_t provenance;  // shapes::Provenance
+  uint8_t reserved[3];
+};
+static_assert(sizeof(AttentionSignature) == 52);
+enum AttentionFlags : uint8_t { kWritesLogSumExp = 1, kVIsViewOfK = 2, kLengthsOnDevice = 4 };
+
+// shapes::Convolution.
+struct ConvolutionSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint32_t batch;
+  uint32_t c_in;
+  uint32_t c_out;
+  uint32_t groups;
+  uint32_t in[3];
+  uint32_t filter[3];
+  uint32_t out[3];
+  uint8_t dtype;
+  uint8_t direction;   // shapes::ConvDirection
+  uint8_t flags;       // 1 = transposed
+  uint8_t provenance;  // shapes::Provenance
+};
+static_assert(sizeof(ConvolutionSignature) == 64);
+
+// shapes::Rnn.
+struct RnnSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint64_t steps;
+  uint32_t input_size;
+  uint32_t hidden_size;
+  uint32_t projection_size;
+  uint32_t layers;
+  uint32_t directions;
+  uint8_t dtype;
+  uint8_t cell;        // shapes::RnnCell
+  uint8_t pass;        // shapes::RnnPass
+  uint8_t flags;       // 1 = skips the input product
+  uint8_t provenance;  // shapes::Provenance
+  uint8_t reserved[7];
+};
+static_assert(sizeof(RnnSignature) == 48);
+
+// One call that does several operations (a grouped GEMM, a cuDNN graph, attention over sequences of
+// different lengths): its signature, and behind it the members, each another signature and how
+// often.
+struct CompoundSignature {
+  uint32_t id;
+  uint32_t entry;
+  uint32_t member_count;
+  uint32_t label;     // string; 0 = named after its members
+  uint64_t hash_low;  // of the member list, what makes equal lists one signature
+  uint64_t hash_high;
+};
+static_assert(sizeof(CompoundSignature) == 32);
+
+struct CompoundMember {
+  uint32_t compound;   // id; its members stand together, in order
+  uint32_t signature;  // id of the member
+  uint64_t count;
+};
+static_assert(sizeof(CompoundMember) == 16);
 
 enum CallFlags : uint8_t {
   kCaptured = 1,  // issued into a stream capture: it ran zero times now
@@ -232,9 +347,9 @@ struct TimedCallRecord {  // kTimedCalls
 static_assert(sizeof(TimedCallRecord) == 24);
 
 // Collectives also carry their sequence number in the communicator (from 1, counted at the call, so
-// that it survives dropped records). Send and Recv are counted like collectives. 0: a collective on a
-// communicator nobody knows, or a plain call that stands between collectives and shares their block;
-// the signature tells which.
+// that it survives dropped records). Send and Recv are counted like collectives. 0: a collective on
+// a communicator nobody knows, or a plain call that stands between collectives and shares their
+// block; the signature tells which.
 struct CollectiveRecord {  // kCollectives
   CallRecord call;
   uint32_t sequence;
@@ -263,13 +378,13 @@ struct WideCallRecord {  // kWideCalls: no prefix, any value fits
 static_assert(sizeof(WideCallRecord) == 48);
 
 enum class CountReason : uint8_t {
-  kDropped = 0,   // the thread's ring was full
-  kUntimed = 1,   // counted on purpose, outside the timed windows
-  kSizeLimit = 2, // the file had reached its limit
+  kDropped = 0,    // the thread's ring was full
+  kUntimed = 1,    // counted on purpose, outside the timed windows
+  kSizeLimit = 2,  // the file had reached its limit
 };
 
-// Calls without a record of their own, in [host_begin_ns, host_end_ns). Signature 0: calls whose facts
-// could not be kept.
+// Calls without a record of their own, in [host_begin_ns, host_end_ns). Signature 0: calls whose
+// facts could not be kept.
 struct CountRecord {
   uint32_t signature;
   int32_t device;
