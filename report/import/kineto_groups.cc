@@ -20,21 +20,17 @@ namespace {
 
 constexpr size_t kMaxRanksText = 48;
 
-int64_t ElementsOf(const RawOperands& operands) {
-  // A range lists the tensors it sends; record_param_comms lists one tensor (or list) and scalars,
-  // which have no dimensions.
-  int64_t elements = 0;
-  for (size_t i = 0; i < operands.dims.size(); ++i) {
-    if (operands.dims[i].empty()) continue;
-    int64_t product = 1;
-    for (const int64_t dim : operands.dims[i]) {
-      if (dim < 0 || (dim > 0 && product > std::numeric_limits<int64_t>::max() / dim)) return -1;
-      product *= dim;
-    }
-    if (elements > std::numeric_limits<int64_t>::max() - product) return -1;
-    elements += product;
+// A range lists the tensors it sends; record_param_comms lists one tensor (or list) and scalars,
+// which have no dimensions.
+int64_t SentElements(const RawOperands& operands) {
+  int64_t sum = 0;
+  for (const std::vector<int64_t>& dims : operands.dims) {
+    if (dims.empty()) continue;
+    const int64_t elements = ElementsOf(dims);
+    if (elements < 0 || sum > kMaxElements - elements) return -1;
+    sum += elements;
   }
-  return elements > 0 ? elements : -1;
+  return sum > 0 ? sum : -1;
 }
 
 std::optional<uint64_t> BytesOf(int64_t elements, shapes::Dtype dtype) {
@@ -68,7 +64,7 @@ void CollectiveFacts::Add(const RawSignature& range) {
     is_from_metadata = kind != shapes::CollectiveKind::kUnknown;
   }
   if (in_elements >= 0) return;
-  const int64_t elements = ElementsOf(range.operands);
+  const int64_t elements = SentElements(range.operands);
   if (elements < 0) return;
   in_elements = elements;
   for (const std::string& type : range.operands.types) {

@@ -14,6 +14,7 @@
 #include "report/import/kernel_classes.h"
 #include "report/import/kineto_groups.h"
 #include "report/import/kineto_ops.h"
+#include "report/import/kineto_ranges.h"
 #include "shapes/flops.h"
 #include "shapes/label.h"
 #include "shapes/traffic.h"
@@ -22,55 +23,6 @@ namespace mfutrace::report {
 namespace {
 
 std::string TextOf(const shapes::Label& label) { return std::string(label.text()); }
-
-// Ranges of one kind, each thread's in order and side by side: of nested ones only the outermost
-// stays, so that an operator that works through another is counted once.
-class RangesByThread {
- public:
-  // `keep_outermost` false: nested ranges stay, the innermost is found.
-  explicit RangesByThread(std::vector<RawOp> ops) : ops_(std::move(ops)) {
-    std::sort(ops_.begin(), ops_.end(), [](const RawOp& a, const RawOp& b) {
-      if (a.thread != b.thread) return a.thread < b.thread;
-      if (a.time.begin_ns != b.time.begin_ns) return a.time.begin_ns < b.time.begin_ns;
-      return a.time.end_ns > b.time.end_ns;
-    });
-    // On one thread a range that begins before another's end lies inside it, whatever the ends say:
-    // old traces round both to microseconds.
-    size_t kept = 0;
-    for (const RawOp& op : ops_) {
-      const bool is_nested = kept > 0 && ops_[kept - 1].thread == op.thread &&
-                             op.time.begin_ns < ops_[kept - 1].time.end_ns;
-      if (op.external_id != kNoId) {
-        by_external_id_.try_emplace(op.external_id,
-                                    static_cast<uint32_t>(is_nested ? kept - 1 : kept));
-      }
-      if (!is_nested) ops_[kept++] = op;
-    }
-    ops_.resize(kept);
-  }
-
-  const std::vector<RawOp>& ops() const { return ops_; }
-
-  uint32_t Enclosing(uint32_t thread, int64_t time_ns) const {
-    auto after = std::upper_bound(ops_.begin(), ops_.end(), std::make_pair(thread, time_ns),
-                                  [](const std::pair<uint32_t, int64_t>& key, const RawOp& op) {
-                                    return key < std::make_pair(op.thread, op.time.begin_ns);
-                                  });
-    if (after == ops_.begin()) return kNoIndex;
-    const RawOp& op = *--after;
-    if (op.thread != thread || time_ns > op.time.end_ns) return kNoIndex;
-    return static_cast<uint32_t>(after - ops_.begin());
-  }
-
-  uint32_t WithExternalId(int64_t external_id) const {
-    const auto found = by_external_id_.find(external_id);
-    return found == by_external_id_.end() ? kNoIndex : found->second;
-  }
-
- private:
-  std::vector<RawOp> ops_;
-  absl::flat_hash_map<int64_t, uint32_t> by_external_id_;
-};
 
 // What the kernel's name tells of how f32 operands were multiplied. cuBLAS and CUTLASS name their
 // TF32 tensor core kernels so ("s1688" is the TF32 instruction's shape).
@@ -181,8 +133,13 @@ class Joiner {
     Timeline timeline;
     GroupTable groups{nullptr};
     absl::flat_hash_map<int32_t, uint32_t> streams;
-    // By signature, part of it and math mode; by label, size and communicator.
+    // By signature, part of it and math mode.
     std::map<std::tuple<uint32_t, size_t, bool>, uint32_t> op_indices;
+    std::map<std::tuple<std::string, shapes::Provenance, std::optional<uint64_t>,
+                        std::optional<shapes::PeakRate>>,
+             uint32_t>
+        distinct_ops;
+    // By label, size and communicator.
     std::map<std::tuple<std::string, std::optional<uint64_t>, uint32_t>, uint32_t>
         collective_indices;
     std::vector<uint32_t> raw_ops;  // of each work: into ops_.ops(), or kNoIndex
@@ -315,19 +272,22 @@ class Joiner {
   // The timeline's index of part `part` of a signature.
   uint32_t OpIndex(Device* device, const RawOp& raw, size_t part, bool is_tf32) {
     Timeline& timeline = device->timeline;
-    const auto [found, is_new] = device->op_indices.try_emplace(
+    const auto [known, is_new] = device->op_indices.try_emplace(
         std::make_tuple(raw.signature, part, is_tf32), static_cast<uint32_t>(timeline.ops.size()));
-    if (is_new) {
-      CountedShape counted = shapes_[raw.signature][part];
-      if (auto* gemm = std::get_if<shapes::Gemm>(&counted.shape);
-          gemm != nullptr && is_tf32 && gemm->a == shapes::Dtype::kF32) {
-        gemm->math = shapes::MathMode::kTf32;
-      }
-      timeline.ops.push_back(OpOf(counted));
-      std::optional<shapes::PeakRate>& rate = timeline.ops.back().rate;
-      if (is_tf32 && rate == shapes::PeakRate::kF32) rate = shapes::PeakRate::kTf32;
+    if (!is_new) return known->second;
+    CountedShape counted = shapes_[raw.signature][part];
+    if (auto* gemm = std::get_if<shapes::Gemm>(&counted.shape);
+        gemm != nullptr && is_tf32 && gemm->a == shapes::Dtype::kF32) {
+      gemm->math = shapes::MathMode::kTf32;
     }
-    return found->second;
+    Op op = OpOf(counted);
+    if (is_tf32 && op.rate == shapes::PeakRate::kF32) op.rate = shapes::PeakRate::kTf32;
+    // aten::mm and aten::addmm of one shape are one operation.
+    const auto [same, is_distinct] = device->distinct_ops.try_emplace(
+        std::make_tuple(op.label, op.provenance, op.flop_executed, op.rate), known->second);
+    known->second = same->second;
+    if (is_distinct) timeline.ops.push_back(std::move(op));
+    return known->second;
   }
 
   void AddOperators() {

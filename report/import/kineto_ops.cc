@@ -7,8 +7,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -155,6 +153,10 @@ const OpRule* RuleOf(absl::string_view name) {
   return found == kByName->end() ? nullptr : found->second;
 }
 
+// Far above any tensor's; below, products of two stay inside int64.
+constexpr int64_t kMaxDim = int64_t{1} << 32;
+constexpr int64_t kMaxParameter = int64_t{1} << 28;
+
 // Reads operands by position; a position that is not there has no dimensions and no text.
 class Arguments {
  public:
@@ -166,7 +168,7 @@ class Arguments {
     if (position < 0 || at >= operands_.dims.size() || operands_.is_tensor_list[at]) return {};
     std::vector<uint64_t> dims;
     for (const int64_t dim : operands_.dims[at]) {
-      if (dim < 0) return {};
+      if (dim < 0 || dim > kMaxDim) return {};
       dims.push_back(static_cast<uint64_t>(dim));
     }
     return dims;
@@ -192,14 +194,15 @@ class Arguments {
     if (!absl::SimpleAtoi(TextOf(position), &value)) return std::nullopt;
     return value;
   }
-  // "[1, 2]"; nullopt if it is no list of integers.
+  // "[1, 2]"; nullopt if it is no list of plausible sizes.
   std::optional<std::vector<int64_t>> ListOf(int position) const {
     absl::string_view text = TextOf(position);
     if (!absl::ConsumePrefix(&text, "[") || !absl::ConsumeSuffix(&text, "]")) return std::nullopt;
     std::vector<int64_t> list;
     for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
       int64_t value = 0;
-      if (!absl::SimpleAtoi(part, &value)) return std::nullopt;
+      if (!absl::SimpleAtoi(part, &value) || value < 0 || value > kMaxParameter)
+        return std::nullopt;
       list.push_back(value);
     }
     return list;
@@ -298,7 +301,8 @@ bool FillConvolution(const Arguments& arguments, const std::vector<uint64_t>& in
   const auto output_padding = arguments.ListOf(stride_at + 4);
   const auto groups = arguments.IntegerOf(stride_at + 5);
   if (input.size() < 3 || input.size() > 5 || weight.size() != input.size() || !stride ||
-      !padding || !dilation || !is_transposed || !output_padding || !groups || *groups < 1) {
+      !padding || !dilation || !is_transposed || !output_padding || !groups || *groups < 1 ||
+      *groups > kMaxParameter) {
     return false;
   }
   convolution->batch = input[0];
@@ -382,85 +386,6 @@ std::vector<CountedShape> ShapesOf(const RawSignature& signature) {
       return ConvolutionBackwardOf(arguments);
   }
   return {};
-}
-
-Dtype DtypeOfTorch(absl::string_view name) {
-  // C++ names ("Input type") and ScalarType names (metadata of collectives).
-  static const auto* const kByName = new absl::flat_hash_map<absl::string_view, Dtype>{
-      {"float", Dtype::kF32},
-      {"Float", Dtype::kF32},
-      {"double", Dtype::kF64},
-      {"Double", Dtype::kF64},
-      {"c10::Half", Dtype::kF16},
-      {"Half", Dtype::kF16},
-      {"c10::BFloat16", Dtype::kBf16},
-      {"BFloat16", Dtype::kBf16},
-      {"c10::Float8_e4m3fn", Dtype::kF8E4M3},
-      {"Float8_e4m3fn", Dtype::kF8E4M3},
-      {"c10::Float8_e5m2", Dtype::kF8E5M2},
-      {"Float8_e5m2", Dtype::kF8E5M2},
-      {"c10::Float8_e8m0fnu", Dtype::kF8Ue8m0},
-      {"Float8_e8m0fnu", Dtype::kF8Ue8m0},
-      {"long int", Dtype::kI64},
-      {"long", Dtype::kI64},
-      {"Long", Dtype::kI64},
-      {"int", Dtype::kI32},
-      {"Int", Dtype::kI32},
-      {"short int", Dtype::kI16},
-      {"short", Dtype::kI16},
-      {"Short", Dtype::kI16},
-      {"signed char", Dtype::kI8},
-      {"Char", Dtype::kI8},
-      {"unsigned char", Dtype::kU8},
-      {"Byte", Dtype::kU8},
-      {"bool", Dtype::kBool},
-      {"Bool", Dtype::kBool},
-      {"c10::complex<float>", Dtype::kC32F32},
-      {"ComplexFloat", Dtype::kC32F32},
-      {"c10::complex<double>", Dtype::kC64F64},
-      {"ComplexDouble", Dtype::kC64F64},
-  };
-  const auto found = kByName->find(name);
-  return found == kByName->end() ? Dtype::kUnknown : found->second;
-}
-
-namespace {
-
-// "allreduce", "alltoall" ...: lower case without separators.
-shapes::CollectiveKind CollectiveOfPlainName(absl::string_view name) {
-  using Kind = shapes::CollectiveKind;
-  // Longer names first: "reducescatter" and "allreduce" hold "reduce".
-  constexpr std::pair<absl::string_view, Kind> kRows[] = {
-      {"reducescatter", Kind::kReduceScatter},
-      {"allreduce", Kind::kAllReduce},
-      {"allgather", Kind::kAllGather},
-      {"alltoall", Kind::kAllToAll},
-      {"broadcast", Kind::kBroadcast},
-      {"sendrecv", Kind::kUnknown},
-      {"send", Kind::kSend},
-      {"recv", Kind::kRecv},
-      {"reduce", Kind::kReduce},
-      {"gather", Kind::kGather},
-      {"scatter", Kind::kScatter},
-  };
-  for (const auto& [part, kind] : kRows) {
-    if (absl::StrContains(name, part)) return kind;
-  }
-  return Kind::kUnknown;
-}
-
-}  // namespace
-
-shapes::CollectiveKind CollectiveOfTorch(absl::string_view name) {
-  return CollectiveOfPlainName(
-      absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"nccl:", ""}, {"_", ""}}));
-}
-
-shapes::CollectiveKind CollectiveOfKernel(absl::string_view kernel_name) {
-  // The first word after "ncclKernel_" or "ncclDevKernel_": the rest names algorithm and types.
-  const std::vector<absl::string_view> words = absl::StrSplit(kernel_name, absl::ByAnyChar("_("));
-  if (words.size() < 2 || !absl::EndsWith(words[0], "Kernel")) return {};
-  return CollectiveOfPlainName(absl::AsciiStrToLower(words[1]));
 }
 
 }  // namespace mfutrace::report

@@ -12,14 +12,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "report/import/byte_source.h"
 #include "report/model/timeline.h"
 
 namespace mfutrace::report {
-
-// "1711964646000.1234" microseconds -> 1711964646000123 ns; beyond nanoseconds rounded half up.
-// Exponents are understood. False for anything that is no finite number of int64 nanoseconds.
-bool NanosOfMicros(absl::string_view text, int64_t* time_ns);
 
 // A table of distinct texts.
 class TextTable {
@@ -33,10 +30,16 @@ class TextTable {
   std::vector<std::string> texts_;
 };
 
+// Element counts beyond this are taken for damage.
+inline constexpr int64_t kMaxElements = int64_t{1} << 60;
+
+// Product of dimensions; -1 if one is negative or the product is past kMaxElements.
+int64_t ElementsOf(absl::Span<const int64_t> dims);
+
 // What one event's `args` say about an operator's operands.
 struct RawOperands {
   std::vector<std::vector<int64_t>> dims;  // one entry an argument; a list of tensors: see below
-  std::vector<bool> is_tensor_list;        // then dims[i] holds the one product-sum of elements
+  std::vector<bool> is_tensor_list;        // then dims[i] holds one number: their elements
   std::vector<std::string> types;
   std::vector<std::string> concrete;
 };

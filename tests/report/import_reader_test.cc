@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "report/import/json_repair.h"
+#include "report/import/kineto_fields.h"
 
 namespace mfutrace::report {
 namespace {
@@ -265,6 +266,26 @@ TEST(ReadKineto, ErrorsSayWhatIsWrong) {
             std::string::npos);
   const std::string deep(100000, '[');
   EXPECT_NE(ErrorOf(deep).find("nested deeper than"), std::string::npos);
+}
+
+TEST(ReadKineto, TimesThatCannotBeAreCounted) {
+  const RawTrace trace = ReadOk(R"({"traceEvents": [
+      {"ph":"X","cat":"kernel","name":"k","ts":9000000000000000,"dur":9000000000000000},
+      {"ph":"X","cat":"kernel","name":"k","ts":-9000000000000000,"dur":1},
+      {"ph":"X","cat":"kernel","name":"k","ts":1,"dur":"long"},
+      {"ph":"X","cat":"kernel","name":"k","ts":1,"dur":-1},
+      {"ph":"X","cat":"kernel","name":"k","dur":1},
+      {"ph":"X","cat":"kernel","name":"k","ts":1}]})");
+  EXPECT_EQ(trace.events_without_time, 5u);
+  EXPECT_EQ(trace.gpu_events.size(), 1u);
+}
+
+TEST(ElementsOf, DamagedDimensionsAreUnknown) {
+  EXPECT_EQ(ElementsOf({2, 3, 4}), 24);
+  EXPECT_EQ(ElementsOf({2, 0, 4}), 0);
+  EXPECT_EQ(ElementsOf({}), 1);
+  EXPECT_EQ(ElementsOf({2, -3}), -1);
+  EXPECT_EQ(ElementsOf({int64_t{1} << 40, int64_t{1} << 40}), -1);
 }
 
 // Every prefix of a trace is an error or a trace, never a crash.
