@@ -9,6 +9,8 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace mfutrace::trace {
@@ -18,6 +20,9 @@ namespace {
 bool IsLimited(BlockKind kind) {
   return kind >= BlockKind::kCalls && kind <= BlockKind::kWideCalls;
 }
+
+// The system call itself: as a function of the C library, fstat is only there since glibc 2.33.
+bool FileOf(int fd, struct stat* file) { return syscall(SYS_fstat, fd, file) == 0; }
 
 constexpr size_t PaddedTo4(size_t bytes) { return (bytes + 3) & ~size_t{3}; }
 
@@ -40,6 +45,16 @@ bool Writer::Open(const char* path, uint32_t pid, int64_t monotonic_ns, int64_t 
     last_errno_ = errno;
     return false;
   }
+  struct stat file {};
+  if (!FileOf(fd_, &file)) {
+    last_errno_ = errno;
+    unlink(path);
+    close(fd_);
+    fd_ = -1;
+    return false;
+  }
+  device_ = file.st_dev;
+  inode_ = file.st_ino;
   state_ = State::kOpen;
   file_bytes_ = 0;
   max_file_bytes_ = max_file_bytes;
@@ -158,7 +173,17 @@ bool Writer::Flush() {
   return WriteAll(buffer_, bytes);
 }
 
+bool Writer::IsOurFile() const {
+  struct stat file {};
+  return fd_ >= 0 && FileOf(fd_, &file) && file.st_dev == device_ && file.st_ino == inode_;
+}
+
 bool Writer::WriteAll(const uint8_t* data, size_t bytes) {
+  if (!IsOurFile()) {
+    last_errno_ = EBADF;
+    state_ = State::kFailed;
+    return false;
+  }
   size_t done = 0;
   while (done < bytes) {
     const ssize_t written = write(fd_, data + done, bytes - done);
@@ -181,14 +206,14 @@ void Writer::Close() {
   Flush();
   // Forgotten first: a child forked in between must not close a number that is somebody else's by
   // now.
-  const int fd = fd_;
+  const int fd = IsOurFile() ? fd_ : -1;
   fd_ = -1;
   state_ = State::kClosed;
-  close(fd);
+  if (fd >= 0) close(fd);
 }
 
 void Writer::Abandon() {
-  if (fd_ >= 0) close(fd_);
+  if (IsOurFile()) close(fd_);
   fd_ = -1;
   used_ = 0;
   block_is_open_ = false;

@@ -56,9 +56,14 @@ class Writer {
   static constexpr size_t kBufferBytes = 256 * 1024;
 
   bool Reserve(size_t bytes);
+  // False once the descriptor is closed or another file's: jobs close descriptors they have not
+  // opened, and the number is then given to a file of theirs.
+  bool IsOurFile() const;
   bool WriteAll(const uint8_t* data, size_t bytes);
 
   int fd_ = -1;
+  uint64_t device_ = 0;  // which file fd_ was when it was opened
+  uint64_t inode_ = 0;
   State state_ = State::kClosed;
   int last_errno_ = 0;
   uint64_t file_bytes_ = 0;
