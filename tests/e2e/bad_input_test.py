@@ -98,7 +98,7 @@ class BadInput(harness.JobTest):
 
 
 class DamagedTraces(harness.JobTest):
-    CALLS = 5000
+    CALLS = 40000
 
     def setUp(self):
         super().setUp()
@@ -119,7 +119,7 @@ class DamagedTraces(harness.JobTest):
         return flop // self.flop
 
     def test_what_is_before_the_damage_is_reported(self):
-        for share in (0.99, 0.6, 0.3):
+        for share in (0.99, 0.7, 0.4):
             with self.subTest(share):
                 done, path = self.report_of(self.whole[:int(len(self.whole) * share)])
                 self.assertEqual(done.status, 0, done)

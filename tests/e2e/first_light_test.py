@@ -17,6 +17,9 @@ CONFIG = ["--layers", 4, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--swiglu
 MEGATRON_FLOP = 1733019303936
 ATTENTION_FLOP = 34359738368 + 68719476736
 MICROSECOND_NS = 1000
+# A hundred times slower than the described GPU, so that the host runs ahead of it, as in real training,
+# even where a busy machine gives the host little time.
+ENVIRONMENT = {"MFUTRACE_TIMING": "events", "SIMGPU_TIME_SCALE": "0.01"}
 
 
 class FirstLight(unittest.TestCase):
@@ -24,7 +27,7 @@ class FirstLight(unittest.TestCase):
     def setUpClass(cls):
         harness.require(harness.SIMGPU, harness.PRELOAD, harness.JOBS)
         cls.bench = harness.Bench()
-        cls.run_ = cls.bench.good_job("gpt_train", *CONFIG, ranks=4, env={"MFUTRACE_TIMING": "events"})
+        cls.run_ = cls.bench.good_job("gpt_train", *CONFIG, ranks=4, env=ENVIRONMENT)
         cls.log = cls.run_.log
         cls.traces = sorted(cls.run_.traces, key=lambda trace: trace.rank)
         cls.pairs = {}
@@ -69,19 +72,20 @@ class FirstLight(unittest.TestCase):
             pairs = self.pairs_of(trace)
             epochs = match.epochs(pairs, trace)
             worst = 0
-            for call, op, opened_ns, closed_ns in pairs:
+            for call, op, opened_ns, closed_ns, is_queued in pairs:
                 self.assertIsNotNone(call.gpu_begin, f"untimed: {op}")
                 epoch = epochs[trace.lanes[call.lane].device]
                 begin, end = call.gpu_begin + epoch, call.gpu_end + epoch
                 worst = max(worst, abs(begin - opened_ns), abs(end - closed_ns))
                 self.assertLessEqual(opened_ns, op.start_ns)
                 self.assertGreaterEqual(closed_ns, op.end_ns)
-                self.assertLessEqual(abs(end - op.end_ns), MICROSECOND_NS, f"{call} {op}")
                 if op.queued:
                     self.assertLessEqual(abs(begin - op.start_ns), MICROSECOND_NS, f"{call} {op}")
+                if is_queued:
+                    self.assertLessEqual(abs(end - op.end_ns), MICROSECOND_NS, f"{call} {op}")
             self.assertLessEqual(worst, MICROSECOND_NS, f"rank {trace.rank}")
             print(f"rank {trace.rank}: {len(pairs)} calls, worst difference {worst} ns, "
-                  f"{sum(pair.op.queued for pair in pairs)} of them queued", flush=True)
+                  f"{sum(p.op.queued and p.is_queued for p in pairs)} of them queued", flush=True)
 
     def test_host_times_are_mapped_within_the_residual(self):
         for trace in self.traces:
@@ -109,9 +113,14 @@ class FirstLight(unittest.TestCase):
                         "compute_only_ns": harness.length(compute) - both, "overlapped_ns": both,
                         "exposed_ns": harness.length(comm) - both}
             row = rows[trace.rank]
+            # An event pair around work on an idle stream also spans the host's time between its two
+            # records; by the log alone, this much at most:
+            slack = sum(p.closed_ns - p.opened_ns - (p.op.end_ns - p.op.start_ns)
+                        for p in pairs if not (p.op.queued and p.is_queued))
+            print(f"rank {trace.rank}: window {row['window_ns']} ns, unqueued slack {slack} ns")
             for name, value in expected.items():
                 print(f"rank {trace.rank} {name}: log {value}, report {row[name]}", flush=True)
-                self.assertAlmostEqual(row[name], value, delta=0.001 * row["window_ns"],
+                self.assertAlmostEqual(row[name], value, delta=0.001 * row["window_ns"] + slack,
                                        msg=f"rank {trace.rank} {name}")
                 sums[name] += row[name]
             known = [row[name] or 0 for name in ("compute_only_ns", "overlapped_ns", "exposed_ns",

@@ -115,6 +115,7 @@ class Bench:
         return Outcome(job.returncode, stdout, stderr, folder, Path(environment["MFUTRACE_OUT"]))
 
     def job(self, name, *args, ranks=1, **options):
+        require(JOBS / f"job_{name}")
         command = [JOBS / f"job_{name}", *args]
         if ranks > 1:
             command = [sys.executable, LAUNCH, ranks, "--timeout", TIMEOUT_S - 10, "--", *command]

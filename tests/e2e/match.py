@@ -10,7 +10,9 @@ from collections import defaultdict, namedtuple
 import mfut
 import truth
 
-Pair = namedtuple("Pair", "call op opened_ns closed_ns")
+# `is_queued`: the closing event was in its stream before the operation had ended, so nothing but the
+# operation lies between the two events if the operation itself waited for earlier work.
+Pair = namedtuple("Pair", "call op opened_ns closed_ns is_queued")
 
 
 def _by_stream(trace, log):
@@ -56,8 +58,10 @@ def pairs(trace, log):
                 before -= 1
             while after < len(its_ops) and its_ops[after].kind != "event":
                 after += 1
-            found.append(Pair(call, op, its_ops[before].end_ns if before >= 0 else None,
-                              its_ops[after].end_ns if after < len(its_ops) else None))
+            opened = its_ops[before] if before >= 0 else None
+            closed = its_ops[after] if after < len(its_ops) else None
+            found.append(Pair(call, op, opened and opened.end_ns, closed and closed.end_ns,
+                              bool(closed and closed.queued)))
     left = [op for stream in ops.values() for op in stream if op.kind != "event"]
     assert not left, f"{len(left)} operations without a call, first {left[0]}"
     return found

@@ -77,7 +77,7 @@ class Collectives(harness.JobTest):
             pairs = match.pairs(trace, run.log)
             epochs = match.epochs(pairs, trace)
             groups = defaultdict(set)
-            for call, op, opened_ns, closed_ns in pairs:
+            for call, op, opened_ns, closed_ns, _ in pairs:
                 signature = trace.collectives[call.signature]
                 self.assertIsNotNone(call.gpu_begin, signature)
                 epoch = epochs[trace.lanes[call.lane].device]
