@@ -30,10 +30,12 @@ class Capture(harness.JobTest):
                                        env={"MFUTRACE_FLUSH_MS": "1",
                                             "MFUTRACE_TIMING": "count"}))
 
-    def test_the_simulator_would_have_noticed(self):
-        # The control: without the library the job passes, so a failure above is the library's.
-        run = self.bench.good_job("capture", 2, 10, 1, preload=False)
+    def test_a_careless_query_would_have_been_noticed(self):
+        # The controls: without the library the job passes, and with one query of its own it fails.
+        run = self.bench.good_job("capture", 2, 40, 1, preload=False)
         self.assertEqual(sum(op.graph for op in harness.gemm_ops(run.log)), 8)
+        run = self.bench.job("capture", 2, 40, 1, "meddle", preload=False)
+        self.assertEqual((run.status, run.stdout), (1, b""), run)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import unittest
 import harness
 import match
 import mfut
+import truth
 
 STEPS = 3
 CONFIG = ["--layers", 4, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--swiglu", "--seq", 1024,
@@ -145,6 +146,23 @@ class FirstLight(unittest.TestCase):
         self.assertIsNotNone(peak)
         window_s = report["run"]["window_ns"] / 1e9
         self.assertAlmostEqual(report["run"]["mfu"], total / peak / window_s, places=9)
+
+    def test_report_has_the_logs_communication(self):
+        harness.require(harness.TOOL)
+        report = self.run_.report()
+        width = {"f32": 4, "bf16": 2}
+        logged = [truth.numbers(op) for op in self.log if op.kind == "collective"]
+        rows = report["communicators"]
+        self.assertEqual(sorted((row["name"] or "", row["size"], row["ranks"]) for row in rows),
+                         [("", 4, [0, 1, 2, 3]), ("DATA_PARALLEL_GROUP", 2, [0, 2]),
+                          ("DATA_PARALLEL_GROUP", 2, [1, 3]),
+                          ("TENSOR_MODEL_PARALLEL_GROUP", 2, [0, 1]),
+                          ("TENSOR_MODEL_PARALLEL_GROUP", 2, [2, 3])])
+        self.assertEqual(sum(sum(row["ops"].values()) for row in rows), len(logged))
+        self.assertEqual(sum(row["bytes"] for row in rows),
+                         sum(dims["count"] * width[dims["dtype"]] for dims in logged))
+        self.assertEqual(sum(row["exposed_ns"] for row in rows),
+                         sum(row["exposed_ns"] for row in report["ranks"]))
 
     def test_communicators_have_their_names_and_sizes(self):
         by_id = {}

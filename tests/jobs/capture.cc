@@ -3,18 +3,35 @@
 //
 // A query that CUDA forbids during such a capture, from any thread, would invalidate it and
 // cudaStreamEndCapture would fail. usage: capture [ROUNDS] [MILLISECONDS PER CAPTURE] [REPLAYS]
+// [meddle] `meddle`: a thread of the job's own makes such queries, and the job fails.
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "blas.h"
+
+namespace {
+
+void QueryForEver() {
+  cudaEvent_t event = nullptr;
+  jobs::Check(cudaEventCreate(&event));
+  jobs::Check(cudaEventRecord(event, nullptr));
+  for (;; usleep(1000)) cudaEventQuery(event);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 5;
   const useconds_t slow_us = argc > 2 ? static_cast<useconds_t>(std::atoi(argv[2])) * 1000 : 20000;
   const int replays = argc > 3 ? std::atoi(argv[3]) : 3;
   jobs::Blas blas;
+  if (argc > 4) {
+    std::thread(QueryForEver).detach();
+    usleep(20000);
+  }
   for (int round = 0; round < rounds; ++round) {
     // Work in flight before the capture, so that somebody may want to ask about its events.
     for (int i = 0; i < 10; ++i) blas.Multiply(256, 128, 64);
