@@ -188,17 +188,20 @@ bool GroupLaunch::CheckMessages(int64_t* end_ns) {
   return all;
 }
 
-std::string GroupLaunch::Missing() const {
+std::vector<int> GroupLaunch::Missing() const {
   const Communicator& c = *communicator_;
-  std::string missing;
+  std::vector<int> missing;
   for (int rank = 0; has_collectives_ && rank < c.size; ++rank) {
-    if (c.meeting->slot(launch_, rank).launch.load() != launch_)
-      missing += " " + std::to_string(rank);
+    if (c.meeting->slot(launch_, rank).launch.load() != launch_) missing.push_back(rank);
   }
   for (size_t i = 0; i < elements_.size(); ++i) {
-    if (elements_[i].transfer != Transfer::kCollective && !message_done_[i]) {
-      missing += " " + std::to_string(elements_[i].peer);
-    }
+    const Element& e = elements_[i];
+    if (e.transfer == Transfer::kCollective || message_done_[i]) continue;
+    const bool send = e.transfer == Transfer::kSend;
+    const Message& message = send ? c.meeting->message(c.rank, e.peer, e.sequence)
+                                  : c.meeting->message(e.peer, c.rank, e.sequence);
+    const MessageSide& theirs = send ? message.receive : message.send;
+    if (theirs.number.load() != e.sequence) missing.push_back(e.peer);
   }
   return missing;
 }
@@ -229,12 +232,16 @@ Peers::State GroupLaunch::Check(int64_t now_ns, int64_t* end_ns) {
   next_life_check_ns_ = now_ns + kLifeCheckNs;
   const double timeout_s = FindApi()->settings().timeout_s;
   if (static_cast<double>(now_ns - start_ns_) > timeout_s * 1e9) {
-    return GiveUp(now_ns, end_ns, "timed out waiting for rank(s)" + Missing());
+    std::string who;
+    for (const int rank : Missing()) who += " " + std::to_string(rank);
+    return GiveUp(now_ns, end_ns, "timed out waiting for rank(s)" + who);
   }
-  // Looked at a second time, for a rank may post and then end.
-  const int dead = communicator_->meeting->DeadRank();
-  if (dead >= 0 && Missing().find(" " + std::to_string(dead)) != std::string::npos) {
-    return GiveUp(now_ns, end_ns, "rank " + std::to_string(dead) + " is gone");
+  for (const int rank : Missing()) {
+    if (!communicator_->meeting->IsDead(rank)) continue;
+    // It may have posted and then ended: only who is missing still, after its end, stays away.
+    const std::vector<int> still = Missing();
+    if (std::find(still.begin(), still.end(), rank) == still.end()) continue;
+    return GiveUp(now_ns, end_ns, "rank " + std::to_string(rank) + " is gone");
   }
   return State::kWaiting;
 }

@@ -69,7 +69,7 @@ class GroupLaunch final : public Peers {
   bool CheckCollectives(int64_t* end_ns, bool* mismatch) const;
   bool CheckMessages(int64_t* end_ns);
   State GiveUp(int64_t now_ns, int64_t* end_ns, const std::string& why);
-  std::string Missing() const;
+  std::vector<int> Missing() const;  // ranks that have not posted what this waits for
 
   CommunicatorRef communicator_;
   std::vector<Element> elements_;

@@ -2,6 +2,8 @@
 #include "nccl/group.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace simgpu {
 namespace {
@@ -24,7 +26,24 @@ Group& Mine() {
   return group;
 }
 
+// Messages of one group between two ranks, one way. Half of what the rendezvous remembers of a
+// pair: the other side has then always read an entry before it is used again.
+constexpr uint64_t kMostMessages = kPairEntries / 2;
+
+bool TooManyMessages(const Pending& pending) {
+  std::map<std::pair<Transfer, int>, uint64_t> counts;
+  for (const Element& e : pending.elements) {
+    if (e.transfer == Transfer::kCollective) continue;
+    if (++counts[{e.transfer, e.peer}] > kMostMessages) return true;
+  }
+  return false;
+}
+
 ncclResult_t LaunchCalls(Pending pending) {
+  if (TooManyMessages(pending)) {
+    return Fail(ncclInternalError,
+                "the simulator knows up to 128 messages a group, pair and direction");
+  }
   std::vector<CUstream> streams;
   for (const Element& e : pending.elements) {
     if (std::find(streams.begin(), streams.end(), e.stream) == streams.end())

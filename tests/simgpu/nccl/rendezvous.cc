@@ -27,6 +27,20 @@ double Seconds() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
+// Gone, or dead and not yet waited for by its parent.
+bool Ended(int32_t pid) {
+  if (kill(pid, 0) != 0) return errno == ESRCH;
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", static_cast<int>(pid));
+  FILE* file = std::fopen(path, "re");
+  if (file == nullptr) return false;
+  char text[256] = {};
+  const size_t size = std::fread(text, 1, sizeof text - 1, file);
+  std::fclose(file);
+  const char* name_end = size == 0 ? nullptr : std::strrchr(text, ')');
+  return name_end != nullptr && name_end[1] == ' ' && name_end[2] == 'Z';
+}
+
 const std::string& Folder() { return FindApi()->settings().rendezvous_dir; }
 
 }  // namespace
@@ -106,14 +120,10 @@ Message& Rendezvous::message(int from, int to, uint64_t number) const {
   return header_->messages()[pair * kPairEntries + number % kPairEntries];
 }
 
-int Rendezvous::DeadRank() const {
-  for (int rank = 0; rank < size_; ++rank) {
-    const Member& m = member(rank);
-    if (m.aborted.load() != 0) return rank;
-    const int32_t pid = m.pid.load();
-    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) return rank;
-  }
-  return -1;
+bool Rendezvous::IsDead(int rank) const {
+  const Member& m = member(rank);
+  const int32_t pid = m.pid.load();
+  return m.aborted.load() != 0 || (pid > 0 && Ended(pid));
 }
 
 void RemoveStale() {

@@ -62,8 +62,7 @@ class Rendezvous {
   Member& member(int rank) const;
   CollectiveSlot& slot(uint64_t launch, int rank) const;
   Message& message(int from, int to, uint64_t number) const;
-  // The first rank that can never post again, -1 if all live.
-  int DeadRank() const;
+  bool IsDead(int rank) const;  // it can never post again
 
  private:
   struct Header;
