@@ -42,7 +42,7 @@ int64_t AddNs(int64_t base_ns, uint32_t delta_ns) {
 template <typename Record>
 Record TakeRecord(const uint8_t* data, size_t bytes) {
   Record record{};
-  std::memcpy(&record, data, std::min(bytes, sizeof(Record)));
+  if (bytes != 0) std::memcpy(&record, data, std::min(bytes, sizeof(Record)));
   return record;
 }
 
@@ -74,6 +74,7 @@ class Reader {
 
   // False at the end of the file; a file that shrinks while it is read ends early like any other.
   bool Fill(void* to, size_t bytes) {
+    if (bytes == 0) return true;
     const size_t got = std::fread(to, 1, bytes, file_.get());
     position_ += got;
     return got == bytes;
