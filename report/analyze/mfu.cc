@@ -26,6 +26,7 @@ const char* KindKey(shapes::OpKind kind) {
       return "rnn";
     case shapes::OpKind::kOpaque:
     case shapes::OpKind::kCollective:
+    case shapes::OpKind::kMatrix:
       break;
   }
   return "other";
