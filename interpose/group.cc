@@ -99,8 +99,8 @@ void RecordCalls(ThreadGroup& group) {
       Bracket bracket;
       if (group.has_brackets && held.stream != kNoStream) {
         bracket = first.brackets[held.stream];
-        // A share before each record: the flusher may have read the one before already. The share that
-        // the bracket came with holds the pair until all are recorded.
+        // A share before each record: the flusher may have read the one before already. The share
+        // that the bracket came with holds the pair until all are recorded.
         ShareBracket(bracket);
       }
       RecordHeld(held.call, bracket);

@@ -3,7 +3,7 @@
 #include <cublas_v2.h>
 
 #include "interpose/observe.h"
-#include "interpose/vendor_types.h"
+#include "interpose/observe_types.h"
 
 namespace mfutrace::interpose::observe {
 namespace {

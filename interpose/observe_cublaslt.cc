@@ -4,7 +4,7 @@
 #include <cublasLt.h>
 
 #include "interpose/observe.h"
-#include "interpose/vendor_types.h"
+#include "interpose/observe_types.h"
 
 namespace mfutrace::interpose::observe {
 namespace {

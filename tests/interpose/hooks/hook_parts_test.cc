@@ -11,10 +11,10 @@
 
 #include "interpose/elf_symbols.h"
 #include "interpose/entry_table.h"
+#include "interpose/observe_types.h"
 #include "interpose/resolve.h"
 #include "interpose/shadow.h"
 #include "interpose/stubs.h"
-#include "interpose/vendor_types.h"
 
 namespace mfutrace::interpose {
 namespace {

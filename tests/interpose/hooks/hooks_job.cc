@@ -2,12 +2,15 @@
 // sees; with the hooks preloaded it must see the same (tests/interpose/hooks_test.py).
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <cublas_v2.h>
 
@@ -185,6 +188,38 @@ void Escapes() {
   }
 }
 
+// Unloads a library and loads it again: whatever was remembered of it must not be called.
+void Reload() {
+  const auto run = [](int m) {
+    void* extension = Open("libext13.so");
+    Find<int(void*, int)>(extension, "RunExtension13")(Handle(0x2000), m);
+    void* library = Open("libcublas.so.13");
+    Call(Find<Sgemm>(library, "cublasSgemm_v2"), m + 1);
+    std::printf("closed %d %d\n", dlclose(library), dlclose(extension));
+  };
+  run(1);
+  void* elsewhere = Open("libext12.so");  // takes the place in memory
+  run(10);
+  std::printf("closed %d\n", dlclose(elsewhere));
+  run(20);
+}
+
+// Many threads make their first calls at once, each through PLT and dlsym, of two libraries.
+void Threads() {
+  void* extensions[] = {Open("libext12.so"), Open("libext13.so")};
+  const char* names[] = {"RunExtension12", "RunExtension13"};
+  std::atomic<int> failures{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 16; ++i) {
+    threads.emplace_back([&, i] {
+      auto* run = Find<int(void*, int)>(extensions[i % 2], names[i % 2]);
+      for (int call = 0; call < 100; ++call) failures += run(Handle(0x2000), i) != 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::printf("failures %d\n", failures.load());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -204,6 +239,8 @@ int main(int argc, char** argv) {
       {"nested", Nested},
       {"many_arguments", ManyArguments},
       {"escapes", Escapes},
+      {"reload", Reload},
+      {"threads", Threads},
   };
   for (const auto& one : cases) {
     if (std::strcmp(one.name, argv[1]) != 0) continue;

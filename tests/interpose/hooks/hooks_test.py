@@ -130,6 +130,19 @@ class Hooks(unittest.TestCase):
         self.assertEqual(recorded, ["11", "12", "31", "32"])
         self.assertEqual(said.count("count nested_calls_not_counted 1"), 0)
 
+    def test_a_library_that_is_unloaded_and_loaded_again(self):
+        said = self.blas("reload")
+        self.assertEqual([line.split()[2] for line in said if line.startswith("gemm")],
+                         [f"{m}x2x3" for m in (1, 2, 10, 11, 20, 21)])
+
+    def test_threads(self):
+        code, rest, said = run("hooks_job", "threads", FAKES, preload=LIBRARY)
+        self.assertEqual((code, rest[-1]), (0, "failures 0"))
+        for version, stream in ((12, "200c"), (13, "200d")):
+            self.assertEqual(sum(line.startswith(f"fake {version} ") for line in rest), 800)
+            self.assertEqual(said.count(f"begin stream {stream} sequence 0"), 800)
+            self.assertEqual(said.count(f"end stream {stream} recorded"), 800)
+
     def test_linked_program(self):
         said = self.both("linked_job")
         self.assertEqual([line for line in said if line.startswith("gemm")], [

@@ -16,9 +16,11 @@ namespace {
 void Log(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  flockfile(stdout);  // one line, whatever other threads print
   std::printf("  | ");
   std::vprintf(format, arguments);
   std::printf("\n");
+  funlockfile(stdout);
   va_end(arguments);
 }
 

@@ -1,4 +1,4 @@
-#include "interpose/vendor_types.h"
+#include "interpose/observe_types.h"
 
 #include <cublas_v2.h>
 #include <library_types.h>
