@@ -71,7 +71,7 @@ void ObserveGemm(HookedCall& call, const GemmArguments& arguments) {
   gemm.accumulate = arithmetic.accumulate;
   gemm.math = arithmetic.math;
   if (HasHostScalars(*call.library, handle)) {
-    gemm.beta = BetaAt(arguments.beta, ScalarOf(compute, gemm.c));
+    gemm.beta = BetaAt(arguments.beta, ScalarOf(compute, gemm.accumulate, gemm.c));
   }
   const uint32_t signature =
       InternGemm(gemm, static_cast<uint32_t>(compute), call.entry, shapes::Provenance::kExact);

@@ -186,10 +186,10 @@ int ComputeTypeOf(Dtype operand) {
   return operand == Dtype::kF16 ? CUBLAS_COMPUTE_16F : -1;
 }
 
-Dtype ScalarOf(int compute, Dtype c) {
+Dtype ScalarOf(int compute, Dtype accumulate, Dtype c) {
   if (compute < kFirstComputeType) return DtypeOfCuda(compute);
   const bool is_complex = IsComplexFloat(c);
-  switch (ArithmeticOf(compute, c, 0).accumulate) {
+  switch (accumulate) {
     case Dtype::kF16:
       return Dtype::kF16;
     case Dtype::kF32:

@@ -25,8 +25,8 @@ Arithmetic ArithmeticOf(int compute, shapes::Dtype operand, int handle_mode);
 // The compute type a routine without such an argument implies by its operand format.
 int ComputeTypeOf(shapes::Dtype operand);
 
-// Format of alpha and beta for a compute type and the format of C.
-shapes::Dtype ScalarOf(int compute, shapes::Dtype c);
+// Format of alpha and beta for a compute type, what it accumulates in, and the format of C.
+shapes::Dtype ScalarOf(int compute, shapes::Dtype accumulate, shapes::Dtype c);
 
 // Reads one scalar on the host. kUnknown for a null pointer or a format that is not a scale type.
 shapes::BetaUse BetaAt(const void* scalar, shapes::Dtype format);

@@ -138,14 +138,18 @@ TEST(Beta, IsReadInTheScalarsOwnFormat) {
   EXPECT_EQ(BetaAt(&one, Dtype::kUnknown), BetaUse::kUnknown);
 }
 
+Dtype ScalarFor(int compute, Dtype c) {
+  return ScalarOf(compute, ArithmeticOf(compute, c, 0).accumulate, c);
+}
+
 TEST(Beta, ScalarFormatFollowsComputeType) {
-  EXPECT_EQ(ScalarOf(CUBLAS_COMPUTE_32F, Dtype::kBf16), Dtype::kF32);
-  EXPECT_EQ(ScalarOf(CUBLAS_COMPUTE_32F, Dtype::kC32F32), Dtype::kC32F32);
-  EXPECT_EQ(ScalarOf(CUBLAS_COMPUTE_64F, Dtype::kC64F64), Dtype::kC64F64);
-  EXPECT_EQ(ScalarOf(CUBLAS_COMPUTE_16F, Dtype::kF16), Dtype::kF16);
-  EXPECT_EQ(ScalarOf(CUBLAS_COMPUTE_32I, Dtype::kI32), Dtype::kI32);
-  EXPECT_EQ(ScalarOf(CUDA_R_64F, Dtype::kF64), Dtype::kF64);
-  EXPECT_EQ(ScalarOf(4321, Dtype::kF64), Dtype::kUnknown);
+  EXPECT_EQ(ScalarFor(CUBLAS_COMPUTE_32F, Dtype::kBf16), Dtype::kF32);
+  EXPECT_EQ(ScalarFor(CUBLAS_COMPUTE_32F, Dtype::kC32F32), Dtype::kC32F32);
+  EXPECT_EQ(ScalarFor(CUBLAS_COMPUTE_64F, Dtype::kC64F64), Dtype::kC64F64);
+  EXPECT_EQ(ScalarFor(CUBLAS_COMPUTE_16F, Dtype::kF16), Dtype::kF16);
+  EXPECT_EQ(ScalarFor(CUBLAS_COMPUTE_32I, Dtype::kI32), Dtype::kI32);
+  EXPECT_EQ(ScalarFor(CUDA_R_64F, Dtype::kF64), Dtype::kF64);
+  EXPECT_EQ(ScalarFor(4321, Dtype::kF64), Dtype::kUnknown);
 }
 
 TEST(CommunicatorIds, DependOnEveryByteAndEveryPart) {
