@@ -196,6 +196,8 @@ std::string_view NameOf(OpKind kind) {
       return "rnn";
     case OpKind::kCollective:
       return "collective";
+    case OpKind::kMatrix:
+      return "matrix";
   }
   return "unknown";
 }

@@ -28,6 +28,10 @@ absl::string_view NameOf(uint8_t value, std::initializer_list<absl::string_view>
   return value < names.size() ? *(names.begin() + value) : absl::string_view("unknown");
 }
 
+absl::string_view ProvenanceName(uint8_t value) {
+  return View(shapes::NameOf(static_cast<shapes::Provenance>(value)));
+}
+
 std::string Flags(uint8_t flags) {
   std::string text;
   if ((flags & kCaptured) != 0) absl::StrAppend(&text, " captured");
@@ -54,6 +58,40 @@ shapes::Gemm GemmOf(const GemmSignature& record) {
   gemm.op_b = static_cast<shapes::Transpose>(record.op_b);
   gemm.gauss_3m = (record.flags & kGauss3m) != 0;
   return gemm;
+}
+
+shapes::Attention AttentionOf(const AttentionSignature& record) {
+  shapes::Attention attention;
+  attention.batch = record.batch;
+  attention.heads_q = record.heads_q;
+  attention.heads_kv = record.heads_kv;
+  attention.seq_q = record.seq_q;
+  attention.seq_k = record.seq_k;
+  attention.head_dim_qk = record.head_dim_qk;
+  attention.head_dim_v = record.head_dim_v;
+  attention.window_left = record.window_left;
+  attention.window_right = record.window_right;
+  attention.dtype = static_cast<shapes::Dtype>(record.dtype);
+  attention.mask = static_cast<shapes::Mask>(record.mask);
+  attention.pass = static_cast<shapes::Pass>(record.pass);
+  return attention;
+}
+
+shapes::Convolution ConvolutionOf(const ConvolutionSignature& record) {
+  shapes::Convolution convolution;
+  convolution.batch = record.batch;
+  convolution.c_in = record.c_in;
+  convolution.c_out = record.c_out;
+  convolution.groups = record.groups;
+  for (size_t i = 0; i < 3; ++i) {
+    convolution.in[i] = record.in[i];
+    convolution.filter[i] = record.filter[i];
+    convolution.out[i] = record.out[i];
+  }
+  convolution.dtype = static_cast<shapes::Dtype>(record.dtype);
+  convolution.direction = static_cast<shapes::ConvDirection>(record.direction);
+  convolution.is_transposed = (record.flags & 1) != 0;
+  return convolution;
 }
 
 class Dumper : public Visitor {
@@ -104,7 +142,7 @@ class Dumper : public Visitor {
          " c=", DtypeName(record.c), " d=", DtypeName(record.d),
          " accumulate=", DtypeName(record.accumulate), " compute=", record.compute_code,
          " beta=", NameOf(record.beta, {"unknown", "zero", "nonzero"}), " flags=", record.flags,
-         " ", View(shapes::NameOf(static_cast<shapes::Provenance>(record.provenance))));
+         " ", ProvenanceName(record.provenance));
   }
 
   void OnCollectiveSignature(const CollectiveSignature& record) override {
@@ -112,11 +150,52 @@ class Dumper : public Visitor {
          View(shapes::NameOf(static_cast<shapes::CollectiveKind>(record.kind))), " ",
          DtypeName(record.dtype), " count=", record.count, " communicator=", record.communicator,
          " peer=", record.peer, " reduction=", record.reduction, " ",
-         View(shapes::NameOf(static_cast<shapes::Provenance>(record.provenance))));
+         ProvenanceName(record.provenance));
   }
 
   void OnOpaqueSignature(const OpaqueSignature& record) override {
     Line("signature ", record.id, " ", Name(record.entry), " opaque ", Name(record.reason));
+  }
+
+  void OnMatrixSignature(const MatrixSignature& record) override {
+    Line("signature ", record.id, " ", Name(record.entry), " matrix routine=", record.routine, " ",
+         DtypeName(record.dtype), ">", DtypeName(record.result), " m=", record.m, " n=", record.n,
+         " k=", record.k, " batch=", record.batch, " accumulate=", DtypeName(record.accumulate),
+         " math=", record.math, " side=", NameOf(record.side, {"left", "right", "unknown"}),
+         " beta=", NameOf(record.beta, {"unknown", "zero", "nonzero"}), " flags=", record.flags,
+         " compute=", record.compute_code, " ", ProvenanceName(record.provenance));
+  }
+
+  void OnAttentionSignature(const AttentionSignature& record) override {
+    const shapes::Label label = shapes::LabelOf(AttentionOf(record));
+    Line("signature ", record.id, " ", Name(record.entry), " ", View(label.text()),
+         " flags=", record.flags, " ", ProvenanceName(record.provenance));
+  }
+
+  void OnConvolutionSignature(const ConvolutionSignature& record) override {
+    const shapes::Label label = shapes::LabelOf(ConvolutionOf(record));
+    Line("signature ", record.id, " ", Name(record.entry), " ", View(label.text()), " ",
+         ProvenanceName(record.provenance));
+  }
+
+  void OnRnnSignature(const RnnSignature& record) override {
+    Line("signature ", record.id, " ", Name(record.entry), " rnn ",
+         NameOf(record.cell, {"unknown", "vanilla", "lstm", "gru"}), " ",
+         NameOf(record.pass, {"fwd", "bwd_data", "bwd_weights"}), " ", DtypeName(record.dtype),
+         " steps=", record.steps, " input=", record.input_size, " hidden=", record.hidden_size,
+         " projection=", record.projection_size, " layers=", record.layers,
+         " directions=", record.directions, " flags=", record.flags, " ",
+         ProvenanceName(record.provenance));
+  }
+
+  void OnCompoundSignature(const CompoundSignature& record) override {
+    Line("signature ", record.id, " ", Name(record.entry), " compound of ", record.member_count,
+         " ", Name(record.label), " hash=0x", absl::Hex(record.hash_high, absl::kZeroPad16),
+         absl::Hex(record.hash_low, absl::kZeroPad16));
+  }
+
+  void OnCompoundMember(const CompoundMember& record) override {
+    Line("member of ", record.compound, ": signature ", record.signature, " x", record.count);
   }
 
   void OnCall(const Call& call) override {

@@ -48,7 +48,7 @@ Record TakeRecord(const uint8_t* data, size_t bytes) {
 
 bool IsKnown(uint16_t kind) {
   return kind >= static_cast<uint16_t>(BlockKind::kStrings) &&
-         kind <= static_cast<uint16_t>(BlockKind::kEnd);
+         kind <= static_cast<uint16_t>(BlockKind::kCompoundMembers);
 }
 
 class Reader {
@@ -277,6 +277,18 @@ class Reader {
       case BlockKind::kEnd:
         outcome_.ended_in_order = true;
         return visitor_.OnEnd(TakeRecord<EndRecord>(data, bytes));
+      case BlockKind::kMatrixSignatures:
+        return visitor_.OnMatrixSignature(TakeRecord<MatrixSignature>(data, bytes));
+      case BlockKind::kAttentionSignatures:
+        return visitor_.OnAttentionSignature(TakeRecord<AttentionSignature>(data, bytes));
+      case BlockKind::kConvolutionSignatures:
+        return visitor_.OnConvolutionSignature(TakeRecord<ConvolutionSignature>(data, bytes));
+      case BlockKind::kRnnSignatures:
+        return visitor_.OnRnnSignature(TakeRecord<RnnSignature>(data, bytes));
+      case BlockKind::kCompoundSignatures:
+        return visitor_.OnCompoundSignature(TakeRecord<CompoundSignature>(data, bytes));
+      case BlockKind::kCompoundMembers:
+        return visitor_.OnCompoundMember(TakeRecord<CompoundMember>(data, bytes));
       case BlockKind::kStrings:
       case BlockKind::kFacts:
         return;  // records of their own lengths: VisitStrings, VisitFacts
@@ -298,7 +310,8 @@ class Reader {
     call->flags = static_cast<uint8_t>(lane_flags >> 24);
   }
 
-  // The signature tells a collective, not the block: plain calls between collectives may share theirs.
+  // The signature tells a collective, not the block: plain calls between collectives may share
+  // theirs.
   bool IsCollective(uint32_t signature) const {
     return signature < is_collective_.size() && is_collective_[signature];
   }

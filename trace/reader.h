@@ -45,6 +45,12 @@ class Visitor {
   virtual void OnGemmSignature(const GemmSignature&) {}
   virtual void OnCollectiveSignature(const CollectiveSignature&) {}
   virtual void OnOpaqueSignature(const OpaqueSignature&) {}
+  virtual void OnMatrixSignature(const MatrixSignature&) {}
+  virtual void OnAttentionSignature(const AttentionSignature&) {}
+  virtual void OnConvolutionSignature(const ConvolutionSignature&) {}
+  virtual void OnRnnSignature(const RnnSignature&) {}
+  virtual void OnCompoundSignature(const CompoundSignature&) {}
+  virtual void OnCompoundMember(const CompoundMember&) {}
   virtual void OnCall(const Call&) {}
   virtual void OnCount(const CountRecord&) {}
   virtual void OnCounter(const CounterRecord&) {}

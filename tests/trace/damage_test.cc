@@ -181,7 +181,7 @@ TEST(Damage, HeadersThatMakeNoSenseAreTold) {
 }
 
 TEST(Damage, AnyBytesUnderChecksumsThatHoldAreReadOrRefused) {
-  const std::string whole = WholeFile();
+  const std::string whole = WholeFile() + OtherSignatureBlocks();
   const MemoryFile file(whole);
   std::mt19937 random(20260101);
   int refused = 0;

@@ -72,6 +72,22 @@ TEST(Dump, GivesOneLineARecordWithNamesInPlaceOfIds) {
   EXPECT_EQ(LinesOf(WholeFile()), LinesOfTheWholeFile());
 }
 
+TEST(Dump, GivesTheOtherSignaturesToo) {
+  const std::vector<std::string> expected = {
+      "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
+      "signature 1 #1 matrix routine=3 f64>f64 m=0 n=64 k=32 batch=1 accumulate=f64 math=0 "
+      "side=unknown beta=nonzero flags=0 compute=70 exact",
+      "signature 2 #2 sdpa bf16 b2 h32/8 s1/4096 d128 causal-br flags=1 launcher",
+      "signature 3 #3 conv wgrad f16 b32 3x224x224 > 64x112x112 f7x7 exact",
+      "signature 4 - rnn lstm bwd_data f16 steps=800 input=512 hidden=256 projection=0 layers=2 "
+      "directions=1 flags=1 exact",
+      "signature 5 #1 compound of 2 - hash=0x000000000000000100000000000000ab",
+      "member of 5: signature 1 x7",
+      "member of 5: signature 2 x1",
+  };
+  EXPECT_EQ(LinesOf(FileHeaderBytes() + OtherSignatureBlocks()), expected);
+}
+
 TEST(Dump, AFileOfFormat1StaysReadable) {
   // Written when format 1 was new, and never again: old files must be readable for ever.
   trace::Outcome outcome;

@@ -92,6 +92,87 @@ std::string EndBlock(uint64_t calls) {
   return BlockBytes({.kind = kEnd, .record_bytes = 24}, Bytes().I64(9'000).U64(calls).U8(0).Pad(7));
 }
 
+std::string OtherSignatureBlocks() {
+  // syrk of 64 x 32 in f64; causal attention of 2 x 32 heads on 8; a convolution of ResNet; an
+  // LSTM.
+  std::string blocks = BlockBytes({.kind = kMatrixSignatures, .record_bytes = 56}, Bytes()
+                                                                                       .U32(1)
+                                                                                       .U32(1)
+                                                                                       .U64(0)
+                                                                                       .U64(64)
+                                                                                       .U64(32)
+                                                                                       .U64(1)
+                                                                                       .U8(1)
+                                                                                       .U8(1)
+                                                                                       .U8(1)
+                                                                                       .U8(0)
+                                                                                       .U8(3)
+                                                                                       .U8(2)
+                                                                                       .U8(2)
+                                                                                       .U8(0)
+                                                                                       .U8(0)
+                                                                                       .Pad(3)
+                                                                                       .U32(70));
+  blocks += BlockBytes({.kind = kAttentionSignatures, .record_bytes = 52}, Bytes()
+                                                                               .U32(2)
+                                                                               .U32(2)
+                                                                               .U32(2)
+                                                                               .U32(32)
+                                                                               .U32(8)
+                                                                               .U32(1)
+                                                                               .U32(4096)
+                                                                               .U32(128)
+                                                                               .U32(128)
+                                                                               .I32(-1)
+                                                                               .I32(0)
+                                                                               .U8(4)
+                                                                               .U8(3)
+                                                                               .U8(0)
+                                                                               .U8(1)
+                                                                               .U8(1)
+                                                                               .Pad(3));
+  blocks += BlockBytes({.kind = kConvolutionSignatures, .record_bytes = 64}, Bytes()
+                                                                                 .U32(3)
+                                                                                 .U32(3)
+                                                                                 .U32(32)
+                                                                                 .U32(3)
+                                                                                 .U32(64)
+                                                                                 .U32(1)
+                                                                                 .U32(224)
+                                                                                 .U32(224)
+                                                                                 .U32(1)
+                                                                                 .U32(7)
+                                                                                 .U32(7)
+                                                                                 .U32(1)
+                                                                                 .U32(112)
+                                                                                 .U32(112)
+                                                                                 .U32(1)
+                                                                                 .U8(3)
+                                                                                 .U8(2)
+                                                                                 .U8(0)
+                                                                                 .U8(0));
+  blocks += BlockBytes({.kind = kRnnSignatures, .record_bytes = 48}, Bytes()
+                                                                         .U32(4)
+                                                                         .U32(0)
+                                                                         .U64(800)
+                                                                         .U32(512)
+                                                                         .U32(256)
+                                                                         .U32(0)
+                                                                         .U32(2)
+                                                                         .U32(1)
+                                                                         .U8(3)
+                                                                         .U8(2)
+                                                                         .U8(1)
+                                                                         .U8(1)
+                                                                         .U8(0)
+                                                                         .Pad(7));
+  blocks += BlockBytes({.kind = kCompoundSignatures, .record_bytes = 32},
+                       Bytes().U32(5).U32(1).U32(2).U32(0).U64(0xab).U64(1));
+  blocks += BlockBytes({.kind = kCompoundMembers, .record_bytes = 16},
+                       Bytes().U32(5).U32(1).U64(7).U32(5).U32(2).U64(1));
+  return blocks;
+}
+
 std::string WholeFile() {
   std::string file = FileHeaderBytes();
   Bytes strings;

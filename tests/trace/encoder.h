@@ -81,12 +81,20 @@ inline constexpr uint16_t kCounters = 16;
 inline constexpr uint16_t kHostClock = 17;
 inline constexpr uint16_t kClockSamples = 18;
 inline constexpr uint16_t kEnd = 19;
+inline constexpr uint16_t kMatrixSignatures = 20;
+inline constexpr uint16_t kAttentionSignatures = 21;
+inline constexpr uint16_t kConvolutionSignatures = 22;
+inline constexpr uint16_t kRnnSignatures = 23;
+inline constexpr uint16_t kCompoundSignatures = 24;
+inline constexpr uint16_t kCompoundMembers = 25;
 
 // Common blocks.
 Bytes CallPrefix(int64_t host_base_ns, int64_t gpu_base_ns = 0, int32_t device = 0);
 std::string CallsBlock(int64_t host_base_ns, uint32_t first_signature, int count);
 std::string EndBlock(uint64_t calls);
-// A file with every kind of block, one or two records each.
+// Blocks of kinds 20 to 25, one or two records each; they name strings 1 to 3.
+std::string OtherSignatureBlocks();
+// A file with every kind of block up to 19, one or two records each.
 std::string WholeFile();
 
 // Gives the header and every block of a file that was tampered with a checksum that holds, as far

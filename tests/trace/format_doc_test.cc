@@ -102,6 +102,55 @@ std::map<std::string, Structure> StructuresInCode() {
        {sizeof(OpaqueSignature),
         {MFU_FIELD(OpaqueSignature, id), MFU_FIELD(OpaqueSignature, entry),
          MFU_FIELD(OpaqueSignature, reason), MFU_FIELD(OpaqueSignature, reserved)}}},
+      {"MatrixSignature",
+       {sizeof(MatrixSignature),
+        {MFU_FIELD(MatrixSignature, id), MFU_FIELD(MatrixSignature, entry),
+         MFU_FIELD(MatrixSignature, m), MFU_FIELD(MatrixSignature, n),
+         MFU_FIELD(MatrixSignature, k), MFU_FIELD(MatrixSignature, batch),
+         MFU_FIELD(MatrixSignature, dtype), MFU_FIELD(MatrixSignature, result),
+         MFU_FIELD(MatrixSignature, accumulate), MFU_FIELD(MatrixSignature, math),
+         MFU_FIELD(MatrixSignature, routine), MFU_FIELD(MatrixSignature, side),
+         MFU_FIELD(MatrixSignature, beta), MFU_FIELD(MatrixSignature, flags),
+         MFU_FIELD(MatrixSignature, provenance), MFU_FIELD(MatrixSignature, reserved),
+         MFU_FIELD(MatrixSignature, compute_code)}}},
+      {"AttentionSignature",
+       {sizeof(AttentionSignature),
+        {MFU_FIELD(AttentionSignature, id), MFU_FIELD(AttentionSignature, entry),
+         MFU_FIELD(AttentionSignature, batch), MFU_FIELD(AttentionSignature, heads_q),
+         MFU_FIELD(AttentionSignature, heads_kv), MFU_FIELD(AttentionSignature, seq_q),
+         MFU_FIELD(AttentionSignature, seq_k), MFU_FIELD(AttentionSignature, head_dim_qk),
+         MFU_FIELD(AttentionSignature, head_dim_v), MFU_FIELD(AttentionSignature, window_left),
+         MFU_FIELD(AttentionSignature, window_right), MFU_FIELD(AttentionSignature, dtype),
+         MFU_FIELD(AttentionSignature, mask), MFU_FIELD(AttentionSignature, pass),
+         MFU_FIELD(AttentionSignature, flags), MFU_FIELD(AttentionSignature, provenance),
+         MFU_FIELD(AttentionSignature, reserved)}}},
+      {"ConvolutionSignature",
+       {sizeof(ConvolutionSignature),
+        {MFU_FIELD(ConvolutionSignature, id), MFU_FIELD(ConvolutionSignature, entry),
+         MFU_FIELD(ConvolutionSignature, batch), MFU_FIELD(ConvolutionSignature, c_in),
+         MFU_FIELD(ConvolutionSignature, c_out), MFU_FIELD(ConvolutionSignature, groups),
+         MFU_FIELD(ConvolutionSignature, in), MFU_FIELD(ConvolutionSignature, filter),
+         MFU_FIELD(ConvolutionSignature, out), MFU_FIELD(ConvolutionSignature, dtype),
+         MFU_FIELD(ConvolutionSignature, direction), MFU_FIELD(ConvolutionSignature, flags),
+         MFU_FIELD(ConvolutionSignature, provenance)}}},
+      {"RnnSignature",
+       {sizeof(RnnSignature),
+        {MFU_FIELD(RnnSignature, id), MFU_FIELD(RnnSignature, entry),
+         MFU_FIELD(RnnSignature, steps), MFU_FIELD(RnnSignature, input_size),
+         MFU_FIELD(RnnSignature, hidden_size), MFU_FIELD(RnnSignature, projection_size),
+         MFU_FIELD(RnnSignature, layers), MFU_FIELD(RnnSignature, directions),
+         MFU_FIELD(RnnSignature, dtype), MFU_FIELD(RnnSignature, cell),
+         MFU_FIELD(RnnSignature, pass), MFU_FIELD(RnnSignature, flags),
+         MFU_FIELD(RnnSignature, provenance), MFU_FIELD(RnnSignature, reserved)}}},
+      {"CompoundSignature",
+       {sizeof(CompoundSignature),
+        {MFU_FIELD(CompoundSignature, id), MFU_FIELD(CompoundSignature, entry),
+         MFU_FIELD(CompoundSignature, member_count), MFU_FIELD(CompoundSignature, label),
+         MFU_FIELD(CompoundSignature, hash_low), MFU_FIELD(CompoundSignature, hash_high)}}},
+      {"CompoundMember",
+       {sizeof(CompoundMember),
+        {MFU_FIELD(CompoundMember, compound), MFU_FIELD(CompoundMember, signature),
+         MFU_FIELD(CompoundMember, count)}}},
       {"CallPrefix",
        {sizeof(CallPrefix),
         {MFU_FIELD(CallPrefix, host_base_ns), MFU_FIELD(CallPrefix, gpu_base_ns),
@@ -188,7 +237,7 @@ bool IsNumber(const std::string& text) {
 TEST(FormatDoc, EveryTableHasTheOffsetsAndSizesOfItsStructure) {
   const auto tables = TablesOfThePage();
   const auto structures = StructuresInCode();
-  EXPECT_EQ(structures.size(), 22u);
+  EXPECT_EQ(structures.size(), 28u);
   for (const auto& [name, structure] : structures) {
     const auto table = tables.find(name);
     if (table == tables.end()) {
@@ -242,7 +291,13 @@ TEST(FormatDoc, KindsAreNumberedAsInTheCode) {
       {"kCounters", {K::kCounters, "CounterRecord"}},
       {"kHostClock", {K::kHostClock, "HostClockRecord"}},
       {"kClockSamples", {K::kClockSamples, "ClockSampleRecord"}},
-      {"kEnd", {K::kEnd, "EndRecord"}}};
+      {"kEnd", {K::kEnd, "EndRecord"}},
+      {"kMatrixSignatures", {K::kMatrixSignatures, "MatrixSignature"}},
+      {"kAttentionSignatures", {K::kAttentionSignatures, "AttentionSignature"}},
+      {"kConvolutionSignatures", {K::kConvolutionSignatures, "ConvolutionSignature"}},
+      {"kRnnSignatures", {K::kRnnSignatures, "RnnSignature"}},
+      {"kCompoundSignatures", {K::kCompoundSignatures, "CompoundSignature"}},
+      {"kCompoundMembers", {K::kCompoundMembers, "CompoundMember"}}};
   size_t documented = 0;
   for (const std::vector<std::string>& row : TableUnder("Kinds of blocks")) {
     if (!IsNumber(row[0])) continue;

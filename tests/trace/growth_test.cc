@@ -50,7 +50,7 @@ TEST(Growth, UnknownKindsAreSkippedAndCounted) {
   RecordingVisitor seen;
   const Bytes payload = Bytes().Text("anything of any size");
   const absl::StatusOr<Outcome> outcome =
-      Read(FileHeaderBytes() + BlockBytes({.kind = 20, .version = 7}, payload) +
+      Read(FileHeaderBytes() + BlockBytes({.kind = 200, .version = 7}, payload) +
                CallsBlock(0, 1, 2) + BlockBytes({.kind = 999, .record_bytes = 13}, payload) +
                BlockBytes({.kind = 0}, Bytes()) + CallsBlock(0, 5, 1) + EndBlock(3),
            seen);
@@ -66,10 +66,10 @@ TEST(Growth, UnknownKindsThatMustBeUnderstoodStopTheReader) {
   RecordingVisitor seen;
   const absl::StatusOr<Outcome> outcome =
       Read(FileHeaderBytes() + CallsBlock(0, 1, 2) +
-               BlockBytes({.kind = 20, .flags = 1}, Bytes().U32(1)) + EndBlock(2),
+               BlockBytes({.kind = 200, .flags = 1}, Bytes().U32(1)) + EndBlock(2),
            seen);
   ExpectNewer(outcome.status());
-  EXPECT_NE(outcome.status().message().find("kind 20"), absl::string_view::npos)
+  EXPECT_NE(outcome.status().message().find("kind 200"), absl::string_view::npos)
       << outcome.status();
   EXPECT_EQ(seen.calls.size(), 2u);
 }

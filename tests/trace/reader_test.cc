@@ -128,6 +128,41 @@ TEST(Reader, ShowsEveryFieldOfEveryRecord) {
   EXPECT_EQ(seen.ends[0].calls, 23u);
 }
 
+TEST(Reader, ShowsTheOtherSignatures) {
+  const MemoryFile file(FileHeaderBytes() + OtherSignatureBlocks());
+  RecordingVisitor seen;
+  const absl::StatusOr<Outcome> outcome = ReadTrace(file.path(), seen);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->damage, "");
+  EXPECT_EQ(outcome->blocks_skipped, 0u);
+  ASSERT_EQ(seen.matrices.size(), 1u);
+  EXPECT_EQ(seen.matrices[0].n, 64u);
+  EXPECT_EQ(seen.matrices[0].k, 32u);
+  EXPECT_EQ(static_cast<shapes::MatrixRoutine>(seen.matrices[0].routine),
+            shapes::MatrixRoutine::kSyrk);
+  EXPECT_EQ(static_cast<shapes::Side>(seen.matrices[0].side), shapes::Side::kUnknown);
+  EXPECT_EQ(seen.matrices[0].compute_code, 70u);
+  ASSERT_EQ(seen.attentions.size(), 1u);
+  EXPECT_EQ(seen.attentions[0].heads_kv, 8u);
+  EXPECT_EQ(seen.attentions[0].seq_k, 4096u);
+  EXPECT_EQ(seen.attentions[0].window_left, -1);
+  EXPECT_EQ(static_cast<shapes::Mask>(seen.attentions[0].mask), shapes::Mask::kCausalBottomRight);
+  EXPECT_EQ(seen.attentions[0].flags, trace::kWritesLogSumExp);
+  ASSERT_EQ(seen.convolutions.size(), 1u);
+  EXPECT_EQ(seen.convolutions[0].out[1], 112u);
+  EXPECT_EQ(static_cast<shapes::ConvDirection>(seen.convolutions[0].direction),
+            shapes::ConvDirection::kFilterGradient);
+  ASSERT_EQ(seen.rnns.size(), 1u);
+  EXPECT_EQ(seen.rnns[0].steps, 800u);
+  EXPECT_EQ(seen.rnns[0].hidden_size, 256u);
+  EXPECT_EQ(static_cast<shapes::RnnCell>(seen.rnns[0].cell), shapes::RnnCell::kLstm);
+  ASSERT_EQ(seen.compounds.size(), 1u);
+  EXPECT_EQ(seen.compounds[0].member_count, 2u);
+  ASSERT_EQ(seen.members.size(), 2u);
+  EXPECT_EQ(seen.members[0].count, 7u);
+  EXPECT_EQ(seen.members[1].signature, 2u);
+}
+
 TEST(Reader, GivesCallsOfAllKindsInOneShapeWithAbsoluteTimes) {
   const MemoryFile file(WholeFile());
   RecordingVisitor seen;

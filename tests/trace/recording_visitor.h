@@ -41,6 +41,22 @@ class RecordingVisitor : public trace::Visitor {
   void OnOpaqueSignature(const trace::OpaqueSignature& record) override {
     Keep("opaque", record, &opaques);
   }
+  void OnMatrixSignature(const trace::MatrixSignature& record) override {
+    Keep("matrix", record, &matrices);
+  }
+  void OnAttentionSignature(const trace::AttentionSignature& record) override {
+    Keep("attention", record, &attentions);
+  }
+  void OnConvolutionSignature(const trace::ConvolutionSignature& record) override {
+    Keep("convolution", record, &convolutions);
+  }
+  void OnRnnSignature(const trace::RnnSignature& record) override { Keep("rnn", record, &rnns); }
+  void OnCompoundSignature(const trace::CompoundSignature& record) override {
+    Keep("compound", record, &compounds);
+  }
+  void OnCompoundMember(const trace::CompoundMember& record) override {
+    Keep("member", record, &members);
+  }
   void OnCall(const trace::Call& call) override {
     calls.push_back(call);
     events.push_back("call " + std::to_string(call.signature) + " " +
@@ -74,6 +90,12 @@ class RecordingVisitor : public trace::Visitor {
   std::vector<trace::GemmSignature> gemms;
   std::vector<trace::CollectiveSignature> collectives;
   std::vector<trace::OpaqueSignature> opaques;
+  std::vector<trace::MatrixSignature> matrices;
+  std::vector<trace::AttentionSignature> attentions;
+  std::vector<trace::ConvolutionSignature> convolutions;
+  std::vector<trace::RnnSignature> rnns;
+  std::vector<trace::CompoundSignature> compounds;
+  std::vector<trace::CompoundMember> members;
   std::vector<trace::Call> calls;
   std::vector<trace::CountRecord> counts;
   std::vector<trace::CounterRecord> counters;

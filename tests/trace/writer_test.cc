@@ -147,7 +147,9 @@ TEST_F(WriterTest, ManyBuffersKeepEveryRecord) {
   constexpr uint32_t kRounds = 100'000;
   for (uint32_t i = 0; i < kRounds; ++i) {
     ASSERT_TRUE(PutCall(writer, i));
-    if (i % 1000 == 0) ASSERT_TRUE(PutCount(writer, i));
+    if (i % 1000 == 0) {
+      ASSERT_TRUE(PutCount(writer, i));
+    }
     if (i % 7777 == 0) PutString(writer, 1 + i, std::string(i % 5000, 'x'));
   }
   writer.Close();
