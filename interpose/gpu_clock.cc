@@ -50,6 +50,15 @@ void PushFree(EventPool& pool, uint32_t index) {
                                                  std::memory_order_relaxed));
 }
 
+// Events are made in the current context, which is another than the stream's where a thread of one
+// device issues work to another (NCCL groups over several devices). True if it must be popped.
+bool MakeCurrent(const EventPool& pool, const Driver& driver) {
+  void* current = nullptr;
+  if (driver.ctx_get_current(&current) != cuda::kSuccess || current == pool.context) return false;
+  return driver.ctx_push_current != nullptr && driver.ctx_pop_current != nullptr &&
+         driver.ctx_push_current(pool.context) == cuda::kSuccess;
+}
+
 // Creates a batch and returns one of it. No lock: every thread claims its own range.
 uint32_t CreatePairs(EventPool& pool, const Driver& driver) {
   if (pool.created.load(std::memory_order_relaxed) >= pool.capacity) return 0;
@@ -59,6 +68,7 @@ uint32_t CreatePairs(EventPool& pool, const Driver& driver) {
   // cuEventCreate is not among the calls that a capture forbids, but nothing promises it.
   int mode = cuda::kCaptureModeRelaxed;
   const bool is_relaxed = driver.thread_exchange_capture_mode(&mode) == cuda::kSuccess;
+  const bool is_pushed = MakeCurrent(pool, driver);
   uint32_t mine = 0;
   for (uint32_t i = begin; i < end; ++i) {
     EventPair& pair = pool.pairs[i];
@@ -69,6 +79,10 @@ uint32_t CreatePairs(EventPool& pool, const Driver& driver) {
     } else {
       PushFree(pool, i + 1);
     }
+  }
+  if (is_pushed) {
+    void* popped = nullptr;
+    driver.ctx_pop_current(&popped);
   }
   if (is_relaxed) driver.thread_exchange_capture_mode(&mode);
   if (begin < end && mine == 0) pool.is_dead.store(true, std::memory_order_release);

@@ -17,6 +17,7 @@ struct Facts {
 
   bool operator==(const Facts& other) const {
     uint64_t difference = 0;
+#pragma GCC unroll 7
     for (int i = 0; i < 7; ++i) difference |= words[i] ^ other.words[i];
     return difference == 0;
   }
@@ -29,6 +30,7 @@ inline uint64_t HashOf(const Facts& facts) {
                                     0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db,
                                     0x8ebc6af09c88c6e3};
   uint64_t sum = 0;
+#pragma GCC unroll 7
   for (int i = 0; i < 7; ++i) sum += (facts.words[i] ^ (facts.words[i] >> 32)) * kFactors[i];
   sum = (sum ^ (sum >> 32)) * 0xd6e8feb86659fd93;
   return sum ^ (sum >> 32);

@@ -3,6 +3,7 @@
 // something is new.
 #include "interpose/recorder.h"
 
+#include <cstddef>
 #include <cstring>
 
 #include "interpose/clock.h"
@@ -24,6 +25,15 @@ Facts FactsOf(const Signature& signature) {
   Facts facts{};
   std::memcpy(&facts, &signature, sizeof signature);
   return facts;
+}
+
+uint64_t HeadOf(BlockKind kind, Entry entry) {
+  return static_cast<uint64_t>(kind) | uint64_t{static_cast<uint32_t>(entry)} << 32;
+}
+
+template <typename Enumerator>
+uint64_t Byte(Enumerator value) {
+  return static_cast<uint8_t>(value);
 }
 
 uint32_t Intern(const Facts& facts) {
@@ -90,7 +100,8 @@ void CountOnly(Session& session, uint32_t signature, int32_t device, uint32_t fl
 // Counts the call and sends its record, or counts what becomes of it. Takes over the bracket's
 // share.
 void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket bracket) {
-  RegisterExit(session);
+  if (!session.has_exit_handler.load(std::memory_order_relaxed)) [[unlikely]]
+    RegisterExit(session);
   if (thread == nullptr) {
     session.calls_elsewhere.fetch_add(1, std::memory_order_relaxed);
   } else {
@@ -98,23 +109,18 @@ void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket b
                         std::memory_order_relaxed);
   }
   if (thread != nullptr && call.signature != 0 && call.lane != 0) [[likely]] {
-    RingRecord record{};
-    record.signature = call.signature;
-    record.lane = call.lane;
-    record.pair = bracket.pair;
-    record.sequence = call.sequence;
-    record.host_begin_ns = call.host_begin_ns;
-    record.host_end_ns = call.host_end_ns;
-    record.flags = call.flags;
-    record.device = call.device;
-    switch (thread->ring.Push(record)) {
-      case Ring::Pushed::kYes:
-        return;
-      case Ring::Pushed::kYesAndHalfFull:
-        session.wake_flusher.Raise();
-        return;
-      case Ring::Pushed::kFull:
-        break;
+    // Filled in place: a record built elsewhere and copied would wait for its own stores.
+    if (RingRecord* record = thread->ring.Claim()) [[likely]] {
+      record->signature = call.signature;
+      record->lane = call.lane;
+      record->pair = bracket.pair;
+      record->sequence = call.sequence;
+      record->host_begin_ns = call.host_begin_ns;
+      record->host_end_ns = call.host_end_ns;
+      record->flags = call.flags;
+      record->device = call.device;
+      if (thread->ring.Publish()) session.wake_flusher.Raise();
+      return;
     }
   }
   CountOnly(session, call.signature, call.device, call.flags);
@@ -209,28 +215,27 @@ bool IsWanted(Entry entry) {
 
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
                     shapes::Provenance provenance) {
-  trace::GemmSignature signature{};
-  signature.id = static_cast<uint32_t>(BlockKind::kGemmSignatures);
-  signature.entry = static_cast<uint32_t>(entry);
-  signature.m = gemm.m;
-  signature.n = gemm.n;
-  signature.k = gemm.k;
-  signature.batch = gemm.batch;
-  signature.a = static_cast<uint8_t>(gemm.a);
-  signature.b = static_cast<uint8_t>(gemm.b);
-  signature.c = static_cast<uint8_t>(gemm.c);
-  signature.d = static_cast<uint8_t>(gemm.d);
-  signature.accumulate = static_cast<uint8_t>(gemm.accumulate);
-  signature.math = static_cast<uint8_t>(gemm.math);
-  signature.op_a = static_cast<uint8_t>(gemm.op_a);
-  signature.op_b = static_cast<uint8_t>(gemm.op_b);
-  signature.beta = static_cast<uint8_t>(gemm.beta);
-  signature.flags = static_cast<uint8_t>((gemm.gauss_3m ? trace::kGauss3m : 0) |
-                                         (gemm.a_is_broadcast ? trace::kABroadcast : 0) |
-                                         (gemm.b_is_broadcast ? trace::kBBroadcast : 0));
-  signature.provenance = static_cast<uint8_t>(provenance);
-  signature.compute_code = compute_code;
-  return Intern(FactsOf(signature));
+  // trace::GemmSignature put together in registers: this is the hottest of them, and a struct
+  // written byte by byte could not be read back as words without a stall.
+  Facts facts;
+  facts.words[0] = HeadOf(BlockKind::kGemmSignatures, entry);
+  facts.words[1] = gemm.m;
+  facts.words[2] = gemm.n;
+  facts.words[3] = gemm.k;
+  facts.words[4] = gemm.batch;
+  facts.words[5] = Byte(gemm.a) | Byte(gemm.b) << 8 | Byte(gemm.c) << 16 | Byte(gemm.d) << 24 |
+                   Byte(gemm.accumulate) << 32 | Byte(gemm.math) << 40 | Byte(gemm.op_a) << 48 |
+                   Byte(gemm.op_b) << 56;
+  const uint64_t flags = (gemm.gauss_3m ? uint64_t{trace::kGauss3m} : 0) |
+                         (gemm.a_is_broadcast ? uint64_t{trace::kABroadcast} : 0) |
+                         (gemm.b_is_broadcast ? uint64_t{trace::kBBroadcast} : 0);
+  facts.words[6] =
+      Byte(gemm.beta) | flags << 8 | Byte(provenance) << 16 | uint64_t{compute_code} << 32;
+  static_assert(offsetof(trace::GemmSignature, m) == 8 && offsetof(trace::GemmSignature, a) == 40 &&
+                offsetof(trace::GemmSignature, op_b) == 47 &&
+                offsetof(trace::GemmSignature, beta) == 48 &&
+                offsetof(trace::GemmSignature, compute_code) == 52);
+  return Intern(facts);
 }
 
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator,
@@ -250,9 +255,7 @@ uint32_t InternCollective(const shapes::Collective& collective, uint32_t communi
 
 uint32_t InternOpaque(Entry entry, const char* reason) {
   Facts facts{};
-  const uint32_t head[2] = {static_cast<uint32_t>(BlockKind::kOpaqueSignatures),
-                            static_cast<uint32_t>(entry)};
-  std::memcpy(&facts, head, sizeof head);
+  facts.words[0] = HeadOf(BlockKind::kOpaqueSignatures, entry);
   std::memcpy(&facts.words[1], &reason, sizeof reason);
   return Intern(facts);
 }

@@ -29,23 +29,23 @@ class Ring {
     mask_ = capacity - 1;
   }
 
-  enum class Pushed : uint8_t { kYes, kYesAndHalfFull, kFull };
-
-  // Producer. kYesAndHalfFull comes about once per half ring that the consumer lags behind.
-  Pushed Push(const RingRecord& record) {
+  // Producer: where the next record goes, to be filled and then published; nullptr if the ring is
+  // full.
+  RingRecord* Claim() {
     const uint64_t head = head_.load(std::memory_order_relaxed);
-    bool is_half_full = false;
     // The consumer's index is read only when the last known one says "half full": the steady path
     // touches no cache line that the flusher writes.
     if (head - known_tail_ > mask_ / 2) {
       known_tail_ = tail_.load(std::memory_order_acquire);
-      const uint64_t used = head - known_tail_;
-      if (used > mask_) return Pushed::kFull;
-      is_half_full = used == mask_ / 2 + 1;
+      if (head - known_tail_ > mask_) return nullptr;
     }
-    records_[head & mask_] = record;
+    return &records_[head & mask_];
+  }
+  // True about once per half ring that the consumer lags behind: it should be woken.
+  bool Publish() {
+    const uint64_t head = head_.load(std::memory_order_relaxed);
     head_.store(head + 1, std::memory_order_release);
-    return is_half_full ? Pushed::kYesAndHalfFull : Pushed::kYes;
+    return head - known_tail_ == mask_ / 2 + 1;
   }
 
   // Consumer: how many records wait, the i-th of them, and giving up the first `count`.

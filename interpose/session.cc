@@ -30,8 +30,6 @@ constinit bool g_handles_fork = false;     // under g_start_lock
 constinit bool g_has_thread_key = false;   // under g_start_lock
 constinit pthread_key_t g_thread_key = 0;  // written before the first session is published
 
-// initial-exec: a preloaded library's thread-locals lie in the static block and cost one load.
-[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState* t_thread = nullptr;
 [[gnu::tls_model("initial-exec")]] constinit thread_local Session* t_unobserved_in = nullptr;
 
 // Only this thread exists in a child of fork; locks may be held by threads that do not. So the
@@ -149,6 +147,8 @@ ThreadState* RegisterThread(Session& session) {
 
 }  // namespace
 
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState* t_thread = nullptr;
+
 Session* ObservedSession() {
   switch (g_state.load(std::memory_order_acquire)) {
     case State::kObserving:
@@ -163,10 +163,7 @@ Session* ObservedSession() {
 
 Session* SessionOfOpenCalls() { return g_session.load(std::memory_order_acquire); }
 
-ThreadState* CurrentThread(Session* session) {
-  ThreadState* thread = t_thread;
-  if (thread != nullptr && thread->session == session) [[likely]]
-    return thread;
+ThreadState* FirstCallOfThread(Session* session) {
   if (t_unobserved_in == session) return nullptr;
   return RegisterThread(*session);
 }
@@ -178,8 +175,6 @@ void ForgetCurrentThread() {
 }
 
 void RegisterExit(Session& session) {
-  if (session.has_exit_handler.load(std::memory_order_relaxed)) [[likely]]
-    return;
   if (session.has_exit_handler.exchange(true, std::memory_order_relaxed)) return;
   const ErrnoGuard keep_errno;
   // Without it the last flush is what remains: as after a kill.
@@ -188,12 +183,11 @@ void RegisterExit(Session& session) {
 
 void StopObserving() { g_state.store(State::kOff, std::memory_order_release); }
 
-const Driver* DriverOf(Session& session) {
-  if (session.has_driver.load(std::memory_order_acquire)) [[likely]]
-    return &session.driver;
+const Driver* SearchDriver(Session& session) {
   // A process may call NCCL before it has loaded the driver, so one look is not enough; each takes
   // the loader's lock, so there are fewer and fewer of them.
-  const uint32_t n = session.driver_searches.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint32_t n = session.driver_searches.load(std::memory_order_relaxed) + 1;
+  session.driver_searches.store(n, std::memory_order_relaxed);  // two threads at once count once
   if ((n & (n - 1)) != 0) return nullptr;
   const ErrnoGuard keep_errno;
   Driver found{};

@@ -99,7 +99,12 @@ void RegisterExit(Session& session);
 void StopObserving();
 
 // Looks for the driver if it has not been found yet; cheap to call. nullptr without one.
-const Driver* DriverOf(Session& session);
+const Driver* SearchDriver(Session& session);
+inline const Driver* DriverOf(Session& session) {
+  if (session.has_driver.load(std::memory_order_acquire)) [[likely]]
+    return &session.driver;
+  return SearchDriver(session);
+}
 
 // Ends the session as exit() would, and lets a new one start. For unit tests.
 void EndSessionForTesting();

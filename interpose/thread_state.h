@@ -66,7 +66,17 @@ struct ThreadState {
 
 // Of the calling thread; registers it at its first call. nullptr if it cannot have one (limit or
 // memory; counted once per thread): its calls are counted without records.
-ThreadState* CurrentThread(Session* session);
+ThreadState* FirstCallOfThread(Session* session);
+
+// initial-exec: a preloaded library's thread-locals lie in the static block and cost one load.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadState* t_thread;
+
+inline ThreadState* CurrentThread(Session* session) {
+  ThreadState* thread = t_thread;
+  if (thread != nullptr && thread->session == session) [[likely]]
+    return thread;
+  return FirstCallOfThread(session);
+}
 
 // In a child of fork, whose only thread was the parent's.
 void ForgetCurrentThread();
