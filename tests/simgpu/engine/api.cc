@@ -58,7 +58,14 @@ class TheApi final : public Api {
     return status;
   }
 
-  CUresult Wait(const OpRef& op) override { return Engine::Get().WaitFor(op); }
+  CUresult Wait(const OpRef* op) override {
+    OpRef now;
+    {
+      const std::lock_guard<std::mutex> held(Engine::Get().lock());
+      now = *op;
+    }
+    return Engine::Get().WaitFor(now);
+  }
 
   CUresult MakeContextCurrent(int* device) override {
     if (GetSettings().device_count == 0) return CUDA_ERROR_NO_DEVICE;

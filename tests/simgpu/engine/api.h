@@ -86,8 +86,8 @@ class Api {
   // their capture. Default streams are those of the calling thread's current context.
   // With `device` >= 0 those of that device's primary context, as NCCL has it.
   virtual CUresult Enqueue(const CUstream* streams, int count, Work work, int device = -1) = 0;
-  // Returns when `op` has ended.
-  virtual CUresult Wait(const OpRef& op) = 0;
+  // Returns when the operation that `*op` is now has ended. `*op` belongs to the engine's lock.
+  virtual CUresult Wait(const OpRef* op) = 0;
   // What a library's create function does first: initialises CUDA and, where the thread has no
   // context, makes device 0's primary one current.
   virtual CUresult MakeContextCurrent(int* device) = 0;

@@ -3,6 +3,7 @@
 
 #include <nccl.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -39,8 +40,8 @@ struct Communicator {
   std::string name;
   std::unique_ptr<Rendezvous> meeting;
   uint64_t splits = 0;
-  bool aborted = false;
-  ncclResult_t async_error = ncclSuccess;
+  std::atomic<bool> aborted{false};
+  std::atomic<ncclResult_t> async_error{ncclSuccess};
   // With the engine's lock held:
   OpRef last_op;
   uint64_t launches = 0;

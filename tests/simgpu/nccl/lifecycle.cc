@@ -132,8 +132,8 @@ const char* NameIn(const ncclConfig_t* config) {
 
 // Waits for what was launched; a communicator's end is felt only by its handle.
 ncclResult_t Drain(const CommunicatorRef& communicator) {
-  return FindApi()->Wait(communicator->last_op) == CUDA_SUCCESS ? ncclSuccess
-                                                                : communicator->async_error;
+  return FindApi()->Wait(&communicator->last_op) == CUDA_SUCCESS ? ncclSuccess
+                                                                 : communicator->async_error.load();
 }
 
 }  // namespace
@@ -234,7 +234,7 @@ SIM_NCCL(ncclResult_t, ncclCommAbort, (ncclComm_t comm)) {
 SIM_NCCL(ncclResult_t, ncclCommGetAsyncError, (ncclComm_t comm, ncclResult_t* error)) {
   const simgpu::CommunicatorRef found = Find(comm);
   if (found == nullptr || error == nullptr) return Fail(ncclInvalidArgument, "not a communicator");
-  *error = found->async_error;
+  *error = found->async_error.load();
   return ncclSuccess;
 }
 

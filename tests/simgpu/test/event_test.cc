@@ -15,7 +15,7 @@ TEST(Events, ElapsedTimeIsTheFloatOfTheLoggedNanoseconds) {
     const cudaEvent_t begin = NewEvent();
     const cudaEvent_t end = NewEvent();
     ASSERT_EQ(cudaEventRecord(begin, stream), cudaSuccess);
-    Spin(stream, 12'345'678);
+    Spin(stream, 212'345'678);
     ASSERT_EQ(cudaEventRecord(end, stream), cudaSuccess);
     EXPECT_EQ(cudaEventQuery(end), cudaErrorNotReady);
     EXPECT_EQ(cudaEventElapsedTime(&measured, begin, end), cudaErrorNotReady);
@@ -91,7 +91,7 @@ TEST(Events, AFailedQueryIsTheLastErrorUntilRead) {
   RunOne({}, [] {
     const cudaStream_t stream = NewStream();
     const cudaEvent_t event = NewEvent();
-    Spin(stream, 5 * kMs);
+    Spin(stream, 200 * kMs);
     ASSERT_EQ(cudaEventRecord(event, stream), cudaSuccess);
     EXPECT_EQ(cudaEventQuery(event), cudaErrorNotReady);
     EXPECT_EQ(cudaPeekAtLastError(), cudaErrorNotReady);

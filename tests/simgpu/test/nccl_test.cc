@@ -29,12 +29,6 @@ namespace {
 
 constexpr int64_t kMs = 1'000'000;
 
-void Pause(int64_t ns) {
-  const timespec pause{static_cast<time_t>(ns / 1'000'000'000),
-                       static_cast<long>(ns % 1'000'000'000)};
-  nanosleep(&pause, nullptr);
-}
-
 ncclComm_t Join(int rank, int size, Board* board) {
   ncclUniqueId id;
   if (rank == 0) {
@@ -63,11 +57,13 @@ TEST(Nccl, AnAllReduceEndsForAllWhenTheLastHasCome) {
   const NodeRun run = RunNode(2, kSmall, [](int rank, Board* board) {
     const ncclComm_t comm = Join(rank, 2, board);
     const cudaStream_t stream = NewStream();
-    if (rank == 1) Pause(50 * kMs);
-    const int64_t before_ns = NowNs();
+    if (rank == 1) {
+      Await(board->numbers[0]);  // a call that waited for its peer would never come back
+      Pause(30 * kMs);
+    }
     EXPECT_EQ(ncclAllReduce(nullptr, nullptr, 1'000'000, ncclFloat, ncclSum, comm, stream),
               ncclSuccess);
-    EXPECT_LT(NowNs() - before_ns, 40 * kMs);  // the call does not wait
+    board->numbers[rank] = 1;
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
     EXPECT_EQ(ncclCommDestroy(comm), ncclSuccess);
   });
@@ -125,19 +121,22 @@ TEST(Nccl, WorkBehindACollectiveWaitsAndOtherStreamsDoNot) {
     const ncclComm_t comm = Join(rank, 2, board);
     const cudaStream_t behind = NewStream();
     const cudaStream_t beside = NewStream();
-    if (rank == 1) Pause(30 * kMs);
+    if (rank == 1) Await(board->numbers[0]);
     EXPECT_EQ(ncclAllReduce(nullptr, nullptr, 8, ncclFloat, ncclSum, comm, behind), ncclSuccess);
     Spin(behind, 2 * kMs);
     Spin(beside, 2 * kMs);
-    EXPECT_EQ(cudaStreamQuery(behind), cudaErrorNotReady);
+    if (rank == 0) {
+      EXPECT_EQ(cudaStreamQuery(behind), cudaErrorNotReady);
+    }
+    board->numbers[rank] = 1;
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   const Log kernels = Only(run.logs[0], "kernel");
   const Log transfers = Only(run.logs[0], "collective");
   ASSERT_EQ(kernels.size(), 2u);
   ASSERT_EQ(transfers.size(), 1u);
-  EXPECT_LT(kernels[0].end_ns, transfers[0].end_ns);  // beside: logged first, it was resolved first
-  EXPECT_EQ(kernels[1].start_ns, transfers[0].end_ns);  // behind
+  EXPECT_TRUE(StartsAtOnce(kernels[0]));  // beside: resolved, so logged, first
+  EXPECT_TRUE(StartsBehind(kernels[1], transfers[0]));
 }
 
 TEST(Nccl, ABusyHostDoesNotHoldItsPeers) {
@@ -147,12 +146,12 @@ TEST(Nccl, ABusyHostDoesNotHoldItsPeers) {
     for (int i = 0; i < 20; ++i) {
       EXPECT_EQ(ncclAllReduce(nullptr, nullptr, 8, ncclFloat, ncclSum, comm, stream), ncclSuccess);
     }
-    if (rank == 0) Pause(300 * kMs);  // computes on the host; never looks at the GPU
+    if (rank == 0) Pause(1000 * kMs);  // computes on the host; never looks at the GPU
     const int64_t before_ns = NowNs();
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
     board->numbers[rank] = NowNs() - before_ns;
   });
-  EXPECT_LT(run.numbers[1], 200 * kMs);
+  EXPECT_LT(run.numbers[1], 700 * kMs);
   EXPECT_EQ(run.logs[0].size(), 20u);
 }
 
@@ -160,7 +159,10 @@ TEST(Nccl, SendsMeetTheirReceives) {
   const NodeRun run = RunNode(3, kSmall, [](int rank, Board* board) {
     const ncclComm_t comm = Join(rank, 3, board);
     const cudaStream_t stream = NewStream();
-    if (rank == 1) Pause(20 * kMs);
+    if (rank == 1) {
+      Await(board->numbers[0]);
+      Pause(30 * kMs);
+    }
     // A chain, twice: 0 -> 1 -> 2. Only neighbours wait for each other.
     for (int round = 0; round < 2; ++round) {
       if (rank > 0) {
@@ -169,6 +171,7 @@ TEST(Nccl, SendsMeetTheirReceives) {
       if (rank < 2) {
         EXPECT_EQ(ncclSend(nullptr, 1000, ncclFloat, rank + 1, comm, stream), ncclSuccess);
       }
+      board->numbers[rank] = 1;
     }
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   });
@@ -178,7 +181,7 @@ TEST(Nccl, SendsMeetTheirReceives) {
   EXPECT_EQ(run.logs[0][0].end_ns, run.logs[1][0].end_ns);
   EXPECT_EQ(run.logs[1][1].end_ns, run.logs[2][0].end_ns);
   EXPECT_EQ(run.logs[1][0].lasted_ns(), 10'000 + 400);  // 4000 bytes at 10 GB/s after 10 us
-  EXPECT_GT(run.logs[0][0].lasted_ns(), 15 * kMs);
+  EXPECT_GT(run.logs[0][0].lasted_ns(), 20 * kMs);
   EXPECT_EQ(run.logs[1][0].function, "ncclRecv");
   EXPECT_EQ(run.logs[1][0].dims.at("peer"), "0");
   EXPECT_EQ(run.logs[1][2].dims.at("seq"), "2");

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -70,6 +71,19 @@ std::string MakeFolder() {
 
 }  // namespace
 
+testing::AssertionResult StartsBehind(const LogLine& op, const LogLine& before) {
+  const bool right = op.start_ns == std::max(op.enqueue_ns, before.end_ns) &&
+                     op.queued == (before.end_ns > op.enqueue_ns);
+  if (right) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "given at " << op.enqueue_ns << ", started at "
+                                     << op.start_ns << ", the other ended at " << before.end_ns;
+}
+
+testing::AssertionResult StartsAtOnce(const LogLine& op) {
+  if (op.start_ns == op.enqueue_ns && !op.queued) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "held " << op.start_ns - op.enqueue_ns << " ns";
+}
+
 Log Only(const Log& log, const std::string& kind) {
   Log found;
   for (const LogLine& line : log) {
@@ -127,6 +141,16 @@ int64_t NowNs() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+void Pause(int64_t ns) {
+  const timespec pause{static_cast<time_t>(ns / 1'000'000'000),
+                       static_cast<long>(ns % 1'000'000'000)};
+  nanosleep(&pause, nullptr);
+}
+
+void Await(const std::atomic<int64_t>& number) {
+  while (number.load() == 0) Pause(100'000);
 }
 
 void Spin(cudaStream_t stream, int64_t duration_ns) {

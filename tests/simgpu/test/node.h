@@ -37,6 +37,12 @@ struct LogLine {
 };
 using Log = std::vector<LogLine>;
 
+// `op` started exactly when `before` had ended, or when the host gave it, if that was later: what a
+// dependency means however slow the host of the test is.
+testing::AssertionResult StartsBehind(const LogLine& op, const LogLine& before);
+// `op` started when the host gave it: nothing held it.
+testing::AssertionResult StartsAtOnce(const LogLine& op);
+
 Log Only(const Log& log, const std::string& kind);
 
 // Memory that all ranks of a node share, zero at first.
@@ -62,6 +68,9 @@ NodeRun RunNode(int ranks, const Environment& environment,
 Log RunOne(const Environment& environment, const std::function<void()>& body);
 
 int64_t NowNs();
+void Pause(int64_t ns);
+// Returns when `number` is no longer zero.
+void Await(const std::atomic<int64_t>& number);
 // A kernel that lasts exactly `duration_ns` on `stream`.
 void Spin(cudaStream_t stream, int64_t duration_ns);
 cudaStream_t NewStream(unsigned flags = cudaStreamNonBlocking);

@@ -8,25 +8,21 @@ namespace {
 
 constexpr int64_t kMs = 1'000'000;
 
-bool Overlap(const LogLine& a, const LogLine& b) {
-  return a.start_ns < b.end_ns && b.start_ns < a.end_ns;
-}
-
 TEST(Streams, OneStreamRunsInOrderWithoutGaps) {
   const Log log = RunOne({}, [] {
     const cudaStream_t stream = NewStream();
-    for (int i = 1; i <= 5; ++i) Spin(stream, i * kMs);
+    for (int i = 1; i <= 5; ++i) Spin(stream, i * 30 * kMs);
     EXPECT_EQ(cudaStreamQuery(stream), cudaErrorNotReady);
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
     EXPECT_EQ(cudaStreamQuery(stream), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 5u);
-  EXPECT_FALSE(log[0].queued);
+  EXPECT_TRUE(StartsAtOnce(log[0]));
   for (size_t i = 0; i < 5; ++i) {
-    EXPECT_EQ(log[i].lasted_ns(), static_cast<int64_t>(i + 1) * kMs);
-    if (i == 0) continue;
-    EXPECT_TRUE(log[i].queued);
-    EXPECT_EQ(log[i].start_ns, log[i - 1].end_ns);
+    EXPECT_EQ(log[i].lasted_ns(), static_cast<int64_t>(i + 1) * 30 * kMs);
+    if (i > 0) {
+      EXPECT_TRUE(StartsBehind(log[i], log[i - 1]));
+    }
   }
 }
 
@@ -40,7 +36,7 @@ TEST(Streams, SynchronizeReturnsOnceTheWorkHasEndedAndNotLongAfter) {
   const int64_t returned_ns = run.numbers[0];
   ASSERT_EQ(run.logs[0].size(), 1u);
   EXPECT_GE(returned_ns, run.logs[0][0].end_ns);
-  EXPECT_LT(returned_ns, run.logs[0][0].end_ns + 200 * kMs);
+  EXPECT_LT(returned_ns, run.logs[0][0].end_ns + 5000 * kMs);
 }
 
 TEST(Streams, DifferentStreamsRunAtTheSameTime) {
@@ -52,8 +48,8 @@ TEST(Streams, DifferentStreamsRunAtTheSameTime) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 2u);
-  EXPECT_TRUE(Overlap(log[0], log[1]));
-  EXPECT_FALSE(log[1].queued);
+  EXPECT_TRUE(StartsAtOnce(log[0]));
+  EXPECT_TRUE(StartsAtOnce(log[1]));
 }
 
 TEST(Streams, AWaitHoldsTheSecondStreamUntilTheEvent) {
@@ -69,8 +65,7 @@ TEST(Streams, AWaitHoldsTheSecondStreamUntilTheEvent) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 3u);
-  EXPECT_EQ(log[2].start_ns, log[0].end_ns);  // not the second kernel of the first stream
-  EXPECT_TRUE(log[2].queued);
+  EXPECT_TRUE(StartsBehind(log[2], log[0]));  // not the second kernel of the first stream
 }
 
 TEST(Streams, ALaterRecordDoesNotMoveAnEarlierWait) {
@@ -87,7 +82,7 @@ TEST(Streams, ALaterRecordDoesNotMoveAnEarlierWait) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 3u);
-  EXPECT_EQ(log[2].start_ns, log[0].end_ns);
+  EXPECT_TRUE(StartsBehind(log[2], log[0]));
 }
 
 TEST(Streams, TheLegacyStreamWaitsForBlockingStreamsAndTheyForIt) {
@@ -101,9 +96,9 @@ TEST(Streams, TheLegacyStreamWaitsForBlockingStreamsAndTheyForIt) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 4u);
-  EXPECT_EQ(log[1].start_ns, log[0].end_ns);
-  EXPECT_TRUE(Overlap(log[2], log[0]));
-  EXPECT_EQ(log[3].start_ns, log[1].end_ns);
+  EXPECT_TRUE(StartsBehind(log[1], log[0]));
+  EXPECT_TRUE(StartsAtOnce(log[2]));
+  EXPECT_TRUE(StartsBehind(log[3], log[1]));
   EXPECT_EQ(log[1].stream, 0u);
 }
 
@@ -115,14 +110,14 @@ TEST(Streams, ThePerThreadStreamIsABlockingStreamOfItsThread) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 2u);
-  EXPECT_EQ(log[1].start_ns, log[0].end_ns);
+  EXPECT_TRUE(StartsBehind(log[1], log[0]));
 }
 
 TEST(Streams, HostFunctionsRunInOrderAndHoldWhatFollows) {
   static std::atomic<int64_t> called_ns{0};
   const Log log = RunOne({}, [] {
     const cudaStream_t stream = NewStream();
-    Spin(stream, 10 * kMs);
+    Spin(stream, 200 * kMs);
     EXPECT_EQ(cudaLaunchHostFunc(
                   stream,
                   [](void* argument) {
@@ -141,20 +136,20 @@ TEST(Streams, HostFunctionsRunInOrderAndHoldWhatFollows) {
   EXPECT_EQ(log[1].kind, "host");
   EXPECT_GE(log[1].start_ns, log[0].end_ns);
   EXPECT_GE(log[1].lasted_ns(), 5 * kMs);
-  EXPECT_EQ(log[2].start_ns, log[1].end_ns);
+  EXPECT_TRUE(StartsBehind(log[2], log[1]));
 }
 
 TEST(Streams, ADestroyedStreamsWorkStillRunsAndItsHandleIsRefused) {
   const Log log = RunOne({}, [] {
     const cudaStream_t stream = NewStream();
-    Spin(stream, 10 * kMs);
+    Spin(stream, 200 * kMs);
     EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaErrorInvalidResourceHandle);
     EXPECT_EQ(cudaStreamQuery(reinterpret_cast<cudaStream_t>(0x1234)),
               cudaErrorInvalidResourceHandle);
     const int64_t before_ns = NowNs();
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-    EXPECT_GT(NowNs() - before_ns, 5 * kMs);
+    EXPECT_GT(NowNs() - before_ns, 20 * kMs);
   });
   EXPECT_EQ(log.size(), 1u);
 }
@@ -165,7 +160,7 @@ Log TwoStreamsWithEvents(const Environment& environment, unsigned event_flags) {
                      [event_flags] {
                        const cudaStream_t a = NewStream();
                        const cudaStream_t b = NewStream();
-                       Spin(a, 20 * kMs);
+                       Spin(a, 200 * kMs);
                        EXPECT_EQ(cudaEventRecord(NewEvent(event_flags), a), cudaSuccess);
                        Spin(b, 20 * kMs);
                        EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
@@ -183,26 +178,27 @@ TEST(SingleQueue, EventsWithoutTimingLeaveIt) {
   const Log log =
       TwoStreamsWithEvents({{"CUDA_DEVICE_MAX_CONNECTIONS", "1"}}, cudaEventDisableTiming);
   ASSERT_EQ(log.size(), 2u);
-  EXPECT_TRUE(Overlap(log[0], log[1]));
+  EXPECT_TRUE(StartsAtOnce(log[1]));
 }
 
 TEST(SingleQueue, WithManyQueuesTimingEventsLeaveIt) {
   const Log log = TwoStreamsWithEvents({}, cudaEventDefault);
   ASSERT_EQ(log.size(), 2u);
-  EXPECT_TRUE(Overlap(log[0], log[1]));
+  EXPECT_TRUE(StartsAtOnce(log[1]));
 }
 
 TEST(SingleQueue, AKernelBehindABlockedOneWaitsForItsStart) {
   const Log log = RunOne({{"CUDA_DEVICE_MAX_CONNECTIONS", "1"}}, [] {
     const cudaStream_t a = NewStream();
     const cudaStream_t b = NewStream();
-    Spin(a, 10 * kMs);
+    Spin(a, 200 * kMs);
     Spin(a, 10 * kMs);  // at the head of the queue until the first ends
     Spin(b, 10 * kMs);
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   });
   ASSERT_EQ(log.size(), 3u);
-  EXPECT_EQ(log[2].start_ns, log[1].start_ns);
+  EXPECT_EQ(log[2].start_ns, std::max(log[2].enqueue_ns, log[1].start_ns));
+  EXPECT_TRUE(StartsBehind(log[1], log[0]));
 }
 
 }  // namespace
