@@ -93,9 +93,9 @@ WindowSummary RunSummary(const std::vector<DeviceSummary>& devices, const PeakTa
   return run;
 }
 
-WindowSummary SteadySummary(const std::vector<DeviceSummary>& devices, uint32_t first,
-                            uint32_t last, const PeakTable& peaks,
-                            std::vector<std::string>& notes) {
+absl::StatusOr<WindowSummary> SteadySummary(const std::vector<DeviceSummary>& devices,
+                                            uint32_t first, uint32_t last, const PeakTable& peaks,
+                                            std::vector<std::string>& notes) {
   std::vector<StepRange> ranges;
   for (const DeviceSummary& device : devices) ranges.push_back(RangeOf(device, first, last));
   std::vector<DeviceWindow> windows;
@@ -104,9 +104,10 @@ WindowSummary SteadySummary(const std::vector<DeviceSummary>& devices, uint32_t 
   bool is_lower_bound = false;
   for (size_t i = 0; i < devices.size(); ++i) {
     windows.push_back({devices[i].gpu, ranges[i].window_ns, &ranges[i].flop});
-    TimeSplit part = SplitOf(ranges[i].times, devices[i].knowledge);
-    part.window_ns = ranges[i].window_ns;
-    split.Add(part);
+    if (!SumsToWindow(ranges[i].times, ranges[i].window_ns)) {
+      return NotWhole(devices[i].path, "the steady window");
+    }
+    split.Add(SplitOf(ranges[i].times, devices[i].knowledge));
     coverage.Add(devices[i].kernel_ns.has_value() ? std::optional(ranges[i].kernel_ns)
                                                   : std::nullopt);
     is_lower_bound = is_lower_bound || ranges[i].is_lower_bound;
@@ -144,8 +145,8 @@ void FillSteps(const std::vector<DeviceSummary>& devices, RunResult& result) {
   }
 }
 
-void FillSteady(const std::vector<DeviceSummary>& devices, const AnalyzeOptions& options,
-                const PeakTable& peaks, RunResult& result) {
+absl::Status FillSteady(const std::vector<DeviceSummary>& devices, const AnalyzeOptions& options,
+                        const PeakTable& peaks, RunResult& result) {
   uint32_t count = UINT32_MAX;
   uint32_t first = 0;
   for (const DeviceSummary& device : devices) {
@@ -160,17 +161,21 @@ void FillSteady(const std::vector<DeviceSummary>& devices, const AnalyzeOptions&
     if (count == 0 && !result.steps.empty()) {
       AddNote(result.quality.notes, "no steady window: steps were found on some devices only");
     }
-    return;
+    return absl::OkStatus();
   }
   if (options.skip_warmup_steps.has_value()) first = *options.skip_warmup_steps;
   if (uint64_t{first} + kMinSteadySteps > count) {
     AddNote(result.quality.notes,
             absl::StrCat("no steady window: ", count, " steps, ", first, " of them warm-up"));
-    return;
+    return absl::OkStatus();
   }
   result.steady_first_step = first;
   result.steady_last_step = count - 1;
-  result.steady = SteadySummary(devices, first, count - 1, peaks, result.quality.notes);
+  absl::StatusOr<WindowSummary> steady =
+      SteadySummary(devices, first, count - 1, peaks, result.quality.notes);
+  if (!steady.ok()) return steady.status();
+  result.steady = *std::move(steady);
+  return absl::OkStatus();
 }
 
 void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& quality) {
@@ -320,7 +325,9 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.run = RunSummary(devices, peaks, result.quality.notes);
   for (const DeviceSummary& device : devices) result.ranks.push_back(RankRow(device));
   FillSteps(devices, result);
-  FillSteady(devices, state_->options, peaks, result);
+  if (absl::Status status = FillSteady(devices, state_->options, peaks, result); !status.ok()) {
+    return status;
+  }
   result.ops = MergeOps(devices, [&](const std::string& gpu, shapes::PeakRate rate) {
     const std::optional<Peak> peak = peaks.Find(gpu, rate);
     return peak.has_value() ? std::optional<uint64_t>(peak->flop_per_s) : std::nullopt;

@@ -66,12 +66,6 @@ StateTimes Between(const std::vector<int64_t>& cuts, const std::vector<StateTime
   return times;
 }
 
-absl::Status NotWhole(const Timeline& timeline, absl::string_view window) {
-  return absl::InternalError(absl::StrCat(timeline.path, ": the parts of ", window,
-                                          " do not sum to it. This is a defect of mfutrace; please "
-                                          "report it with this trace"));
-}
-
 absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
                             DeviceSummary& summary) {
   const Interval window = RunWindow(timeline);
@@ -85,14 +79,14 @@ absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
       Sweep(timeline.works, static_cast<uint32_t>(timeline.communicators.size()), cuts);
   summary.communicator_times = sweep.communicators;
   summary.times = Between(cuts, sweep.pieces, window.begin_ns, window.end_ns);
-  if (!SumsToWindow(summary.times, summary.window_ns)) return NotWhole(timeline, "the run");
+  if (!SumsToWindow(summary.times, summary.window_ns)) return NotWhole(timeline.path, "the run");
   for (size_t k = 0; k < steps.windows.size(); ++k) {
     StepSums step;
     step.name = steps.windows[k].name;
     step.window = steps.windows[k].device;
     step.times = Between(cuts, sweep.pieces, step.window.begin_ns, step.window.end_ns);
     if (!SumsToWindow(step.times, step.window.end_ns - step.window.begin_ns)) {
-      return NotWhole(timeline, absl::StrCat("step ", k));
+      return NotWhole(timeline.path, absl::StrCat("step ", k));
     }
     if (k + 1 < steps.windows.size()) {
       step.times_to_next =
@@ -197,6 +191,12 @@ void AddTo(KernelTimes& sum, const KernelTimes& other) {
 }
 
 }  // namespace
+
+absl::Status NotWhole(const std::string& path, const std::string& window) {
+  return absl::InternalError(absl::StrCat(path, ": the parts of ", window,
+                                          " do not sum to it. This is a defect of mfutrace; please "
+                                          "report it with this trace"));
+}
 
 std::vector<uint64_t> CallsByOp(const Timeline& timeline) {
   std::vector<uint64_t> calls(timeline.ops.size(), 0);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "report/analyze/intervals.h"
 #include "report/analyze/results.h"
@@ -79,6 +80,9 @@ struct DeviceSummary {
 
 // kInternal if the parts of a window do not sum to it.
 absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline);
+
+// The error of a window whose parts do not sum to it.
+absl::Status NotWhole(const std::string& path, const std::string& window);
 
 // Calls of each operation that ran: recorded and counted ones, captured ones left out.
 std::vector<uint64_t> CallsByOp(const Timeline& timeline);

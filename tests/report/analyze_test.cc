@@ -353,6 +353,55 @@ TEST(Analyze, WarmUpIsLeftOutOfTheSteadyWindow) {
   EXPECT_TRUE(HasNote(*none, "no steady window: 10 steps, 9 of them warm-up"));
 }
 
+TEST(Analyze, SteadyWindowHoldsWhatLiesBetweenMarks) {
+  // Marks [0, 80), [100, 180) ... and one kernel and one GEMM in each mark and in each gap.
+  Timeline timeline;
+  timeline.source = SourceKind::kKineto;
+  timeline.has_all_kernels = true;
+  timeline.has_shapes = true;
+  timeline.device.name = kH100;
+  Op gemm;
+  gemm.label = "gemm";
+  gemm.kind = shapes::OpKind::kGemm;
+  gemm.provenance = shapes::Provenance::kExact;
+  gemm.flop_executed = gemm.flop_model = gemm.flop_full_attention = 10;
+  gemm.rate = shapes::PeakRate::kBf16;
+  timeline.ops.push_back(gemm);
+  for (int64_t k = 0; k < 5; ++k) {
+    timeline.steps.push_back({"step", {k * 100, k * 100 + 80}});
+    for (const auto& [begin_ns, end_ns] :
+         {std::pair(k * 100 + 10, k * 100 + 40), std::pair(k * 100 + 85, k * 100 + 95)}) {
+      OpCall call;
+      call.op = 0;
+      call.host_begin_ns = begin_ns;
+      call.host_end_ns = begin_ns + 1;
+      call.work = static_cast<uint32_t>(timeline.works.size());
+      timeline.calls.push_back(call);
+      Work work;
+      work.time = {begin_ns, end_ns};
+      work.op = 0;
+      timeline.works.push_back(work);
+    }
+  }
+  AnalyzeOptions options;
+  options.skip_warmup_steps = 1;
+  Analyzer analyzer(options);
+  analyzer.Add(timeline);
+  const absl::StatusOr<RunResult> result = analyzer.Finish();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->run.split.window_ns, 485);
+  EXPECT_EQ(result->steps[2].split.window_ns, 80);
+  EXPECT_EQ(result->steps[2].split.compute_ns, 30);
+  EXPECT_EQ(result->steps[2].flop_executed, Flop(10));
+  ASSERT_TRUE(result->steady.has_value());
+  // Steps 1 to 4 and the three gaps between them.
+  EXPECT_EQ(result->steady->split.window_ns, 380);
+  EXPECT_EQ(result->steady->split.compute_ns, 4 * 30 + 3 * 10);
+  EXPECT_EQ(result->steady->split.idle_ns, 380 - 150);
+  EXPECT_EQ(result->steady->flop.executed, Flop(70));
+  EXPECT_DOUBLE_EQ(result->steady->coverage.value().at("exact"), 1.0);
+}
+
 TEST(Analyze, DroppedCallsInsideOneStepCountThereOthersMakeStepsUnknown) {
   const std::string folder = test::FreshFolder();
   {

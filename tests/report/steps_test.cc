@@ -77,6 +77,17 @@ TEST(Period, ManyKindsOfCallsDoNotHideTheOnceAStepOne) {
   EXPECT_EQ(period->lag, 1201u);
 }
 
+TEST(Period, ACallThatTakesAnothersPlaceOnceAStepIsEnough) {
+  // 1199 of 1200 positions match a micro-batch later; the step is told by the last call alone.
+  std::vector<uint32_t> micro_batch;
+  for (uint32_t i = 0; i < 300; ++i) micro_batch.push_back(i);
+  std::vector<uint32_t> step = Repeat(micro_batch, 4);
+  step.back() = 1000;
+  const std::optional<Period> period = FindPeriod(Repeat(step, 6));
+  ASSERT_TRUE(period.has_value());
+  EXPECT_EQ(period->lag, 1200u);
+}
+
 TEST(Period, WarmUpAndAnEvaluationDoNotHideIt) {
   const std::vector<uint32_t> step = TrainingStep(12, 1);
   std::vector<uint32_t> tokens;
