@@ -181,7 +181,7 @@ Settings* Read() {
   } else {
     s->device = FromFile(device);
   }
-  s->device_count = static_cast<int>(Number("SIMGPU_DEVICES", 1, 0, 64));
+  s->device_count = static_cast<int>(Number("SIMGPU_DEVICES", 8, 0, 64));
   s->time_scale = Number("SIMGPU_TIME_SCALE", 1, 1e-6, 1e9);
   s->jitter_ratio = Number("SIMGPU_JITTER", 0, 0, 0.9);
   s->seed = static_cast<uint64_t>(Number("SIMGPU_SEED", 0, 0, 9e15));

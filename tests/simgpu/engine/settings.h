@@ -37,7 +37,7 @@ struct DeviceDescription {
 
 struct Settings {
   DeviceDescription device;
-  int device_count = 1;
+  int device_count = 8;
   double time_scale = 1;
   double jitter_ratio = 0;
   uint64_t seed = 0;
