@@ -34,7 +34,9 @@ DeviceClock* ClockOf(GpuClock& clock, int32_t ordinal) {
   return &added;
 }
 
+// Before every use of a pool. False if CUDA must not, or can not, be called for it.
 bool MakeCurrent(Session& session, EventPool& pool) {
+  if (session.is_abandoned.load(std::memory_order_acquire)) return false;
   if (session.clock.current_context == pool.context) return true;
   session.clock.current_context = nullptr;
   if (session.driver.ctx_set_current(pool.context) != cuda::kSuccess) return false;

@@ -64,7 +64,10 @@ void DrainAtExit() {
   const int64_t deadline_ns = MonotonicNs() + kLongestExitWaitNs;
   while (seen == 0 && session->flusher_is_done.value() == 0) {
     const int64_t left_ns = deadline_ns - MonotonicNs();
-    if (left_ns <= 0) break;
+    if (left_ns <= 0) {
+      session->is_abandoned.store(true, std::memory_order_release);
+      break;
+    }
     session->flusher_is_done.Wait(0, left_ns);
   }
 }

@@ -80,7 +80,8 @@ struct Session {
   GpuClock clock;
 
   std::atomic<bool> has_exit_handler;
-  std::atomic<bool> is_stopping;  // the flusher's last round has been asked for
+  std::atomic<bool> is_stopping;   // the flusher's last round has been asked for
+  std::atomic<bool> is_abandoned;  // and took too long: CUDA may be gone
   Signal wake_flusher;
   Signal flusher_is_done;
   Flusher* flusher;

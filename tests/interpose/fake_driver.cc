@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -20,6 +21,7 @@ struct State {
   std::mutex mutex;
   std::function<int64_t()> now;
   std::map<uintptr_t, std::vector<int64_t>> recorded;
+  std::deque<Event> made;  // addresses stay
   std::atomic<bool> is_held{false};
   std::atomic<bool> is_destroyed{false};
   std::atomic<uintptr_t> capturing{0};
@@ -45,7 +47,8 @@ int CtxGetDevice(int* device) {
 }
 int EventCreate(void** event, unsigned) {
   if (g_state->is_destroyed) return kErrorContextIsDestroyed;
-  *event = new Event;
+  const std::lock_guard<std::mutex> guard(g_state->mutex);
+  *event = &g_state->made.emplace_back();
   ++g_state->events;
   return 0;
 }
@@ -124,7 +127,7 @@ FakeDriver::FakeDriver(std::function<int64_t()> now) {
   UseDriverForTesting(&kTable);
 }
 
-// The flusher of an ended session no longer calls; its events are leaked like the session itself.
+// After the end of the session, whose flusher then no longer calls.
 FakeDriver::~FakeDriver() {
   UseDriverForTesting(nullptr);
   delete g_state;
