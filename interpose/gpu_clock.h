@@ -7,10 +7,11 @@
 // On the legacy default stream an event synchronises as the call itself does, so it adds no new
 // order.
 //
-// What it costs. Two cuEventRecord per call on the job's thread and two small commands on the stream. No wait, no allocation on the steady path, no lock held across a
-// call into the driver: pairs come from a lock-free free list, one pool a context, and the pool is
-// made in batches by whoever finds it empty. When it cannot grow any more (MFUTRACE_EVENTS), the
-// call goes untimed and is counted; an untimed call is worth more than a late one.
+// What it costs. Two cuEventRecord per call on the job's thread and two small commands on the
+// stream. No wait, no allocation on the steady path, no lock held across a call into the driver:
+// pairs come from a lock-free free list, one pool a context, and the pool is made in batches by
+// whoever finds it empty. When it cannot grow any more (MFUTRACE_EVENTS), the call goes untimed and
+// is counted; an untimed call is worth more than a late one.
 //
 // Times. cuEventElapsedTime gives a float of milliseconds: 24 bits. An hour from one fixed event
 // the last bit is worth 0.25 ms. So every context has an anchor, an event whose device time is

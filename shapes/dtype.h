@@ -1,7 +1,8 @@
 // Number formats as they lie in memory, and how wide they are.
 //
 // The numeric values are written into traces: append only, never renumber. A format this table does
-// not know is kUnknown, whose width is 0 bits and whose name is "unknown"; nothing is assumed for it.
+// not know is kUnknown, whose width is 0 bits and whose name is "unknown"; nothing is assumed for
+// it.
 #pragma once
 
 #include <cstdint>

@@ -29,8 +29,8 @@ uint64_t ModelFlop(const Attention& attention);
 // ExecutedFlop with P = s_q s_k, the convention of PyTorch's counter.
 uint64_t FullRectangleFlop(const Attention& attention);
 
-// 2 N K (C/g) prod(filter) prod(out): nominal taps, the same for both gradients. Transposed: taps per
-// input pixel.
+// 2 N K (C/g) prod(filter) prod(out): nominal taps, the same for both gradients. Transposed: taps
+// per input pixel.
 uint64_t ExecutedFlop(const Convolution& convolution);
 uint64_t ModelFlop(const Convolution& convolution);
 

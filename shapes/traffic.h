@@ -11,9 +11,9 @@
 
 namespace mfutrace::shapes {
 
-// Each operand once, in its storage width: A, B, D, and C as well when beta is not zero. A broadcast
-// operand counts once for the whole batch. Unknown beta counts as zero, the least. nullopt if a
-// format is unknown.
+// Each operand once, in its storage width: A, B, D, and C as well when beta is not zero. A
+// broadcast operand counts once for the whole batch. Unknown beta counts as zero, the least.
+// nullopt if a format is unknown.
 std::optional<uint64_t> LeastBytes(const Gemm& gemm);
 std::optional<uint64_t> LeastBytes(const Attention& attention);
 std::optional<uint64_t> LeastBytes(const Convolution& convolution);
@@ -23,8 +23,8 @@ std::optional<uint64_t> LeastBytes(const Convolution& convolution);
 // matters, rank_count is unknown.
 std::optional<uint64_t> AlgorithmBytes(const Collective& collective);
 
-// S times nccl-tests' bus factor: AllReduce 2(n-1)/n; AllGather, ReduceScatter, AllToAll, Gather and
-// Scatter (n-1)/n; the rest 1. Exact integer arithmetic, rounded down.
+// S times nccl-tests' bus factor: AllReduce 2(n-1)/n; AllGather, ReduceScatter, AllToAll, Gather
+// and Scatter (n-1)/n; the rest 1. Exact integer arithmetic, rounded down.
 std::optional<uint64_t> BusBytes(const Collective& collective);
 
 // Additions all ranks together do to reduce; 0 for kinds that move data only.

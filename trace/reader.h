@@ -1,8 +1,8 @@
 // Reads a .mfut file into visitor calls, block by block, in file order. Tool side.
 //
 // Damage is an answer, not a crash: a torn tail, a truncated file or a flipped byte end the read at
-// the last good block, and `Outcome` says where, what and how much was lost. Memory is bounded by one
-// block. Only report/model and trace/dump include this.
+// the last good block, and `Outcome` says where, what and how much was lost. Memory is bounded by
+// one block. Only report/model and trace/dump include this.
 #pragma once
 
 #include <cstdint>
@@ -60,16 +60,16 @@ class Visitor {
 };
 
 struct Outcome {
-  bool ended_in_order = false;    // an end record was read
-  uint64_t blocks_skipped = 0;    // of kinds this reader does not know
-  uint64_t bytes_read = 0;        // up to the last good block
-  uint64_t bytes_lost = 0;        // behind the damage, to the end of the file
-  std::string damage;             // one clause, empty if none: "ends in the middle of a block ..."
+  bool ended_in_order = false;  // an end record was read
+  uint64_t blocks_skipped = 0;  // of kinds this reader does not know
+  uint64_t bytes_read = 0;      // up to the last good block
+  uint64_t bytes_lost = 0;      // behind the damage, to the end of the file
+  std::string damage;           // one clause, empty if none: "ends in the middle of a block ..."
 };
 
-// Errors (kNotFound: no such file; kInvalidArgument: not a trace; kUnimplemented: newer format or an
-// unknown must-understand block; kDataLoss: damaged before the first block) carry one clear line with
-// the path. Otherwise the outcome tells what was read.
+// Errors (kNotFound: no such file; kInvalidArgument: not a trace; kUnimplemented: newer format or
+// an unknown must-understand block; kDataLoss: damaged before the first block) carry one clear line
+// with the path. Otherwise the outcome tells what was read.
 absl::StatusOr<Outcome> ReadTrace(const std::string& path, Visitor& visitor);
 
 }  // namespace mfutrace::trace

@@ -1,4 +1,5 @@
-// What analyses found: the only thing renderers, gates and exports read. Plain values, mergeable sums.
+// What analyses found: the only thing renderers, gates and exports read. Plain values, mergeable
+// sums.
 //
 // Fractions are 0..1, times integer nanoseconds, FLOPs 128-bit integers. nullopt means the source
 // cannot know it; renderers print null or a dash, never 0. docs/METHOD.md defines every figure.
@@ -35,24 +36,24 @@ struct FlopSums {
   std::optional<Flop> executed;
   std::optional<Flop> model;
   std::optional<Flop> full_attention;
-  std::map<std::string, Flop> executed_by_kind;        // gemm, attention, convolution, rnn, other
-  std::map<shapes::PeakRate, Flop> executed_by_rate;   // for utilization with mixed formats
+  std::map<std::string, Flop> executed_by_kind;       // gemm, attention, convolution, rnn, other
+  std::map<shapes::PeakRate, Flop> executed_by_rate;  // for utilization with mixed formats
   std::map<shapes::PeakRate, Flop> model_by_rate;
-  Flop executed_without_rate = 0;                      // counted, but no peak to measure against
+  Flop executed_without_rate = 0;  // counted, but no peak to measure against
 };
 
 // A window of the whole run: all devices together.
 struct WindowSummary {
-  int64_t window_ns = 0;                  // sum over devices of each device's window
+  int64_t window_ns = 0;  // sum over devices of each device's window
   FlopSums flop;
-  std::optional<double> mfu;              // sum over formats of FLOP/peak, over window_ns
+  std::optional<double> mfu;  // sum over formats of FLOP/peak, over window_ns
   std::optional<double> hfu;
-  std::optional<double> mfu_single_peak;  // all FLOPs over the one peak below
-  std::optional<shapes::PeakRate> peak_rate;        // of the format with most FLOPs
+  std::optional<double> mfu_single_peak;      // all FLOPs over the one peak below
+  std::optional<shapes::PeakRate> peak_rate;  // of the format with most FLOPs
   std::optional<uint64_t> peak_flop_per_s;
   std::string peak_source;
   std::optional<std::map<std::string, double>> coverage;  // provenance -> share of kernel time
-  TimeSplit split;                        // summed over devices
+  TimeSplit split;                                        // summed over devices
 };
 
 struct RankResult {
@@ -80,10 +81,10 @@ struct OpResult {
   std::string kind;
   std::string dtype;
   std::string provenance;
-  uint64_t calls = 0;                     // over all ranks
+  uint64_t calls = 0;  // over all ranks
   std::optional<Flop> flop_executed;
   std::optional<absl::uint128> bytes_least;
-  std::optional<int64_t> time_ns;         // sum of GPU time of its timed calls
+  std::optional<int64_t> time_ns;  // sum of GPU time of its timed calls
   uint64_t timed_calls = 0;
   std::optional<uint64_t> peak_flop_per_s;
 };
@@ -93,11 +94,11 @@ struct CommunicatorResult {
   std::string name;
   uint32_t size = 0;
   std::vector<int32_t> ranks;
-  std::map<std::string, uint64_t> ops;    // "allreduce" -> calls, over all ranks
-  std::optional<absl::uint128> bytes;     // nccl-tests' S, summed over calls of all ranks
+  std::map<std::string, uint64_t> ops;  // "allreduce" -> calls, over all ranks
+  std::optional<absl::uint128> bytes;   // nccl-tests' S, summed over calls of all ranks
   std::optional<absl::uint128> bus_bytes;
-  std::optional<int64_t> time_ns;         // per device unions, summed over ranks
-  std::optional<int64_t> exposed_ns;      // shared split: sums to the run's exposed time
+  std::optional<int64_t> time_ns;     // per device unions, summed over ranks
+  std::optional<int64_t> exposed_ns;  // shared split: sums to the run's exposed time
 };
 
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
@@ -109,13 +110,13 @@ struct HtaCompat {
   int64_t idle_us = 0;
   int64_t non_compute_us = 0;
   int64_t span_us = 0;
-  std::string steps;                      // which profiler steps were taken
+  std::string steps;  // which profiler steps were taken
 };
 
 struct RunResult {
-  std::string title;                      // command or file name
-  std::string gpu;                        // name; "mixed" lists stay in `notes`
-  std::string source;                     // "mfutrace", "kineto"
+  std::string title;   // command or file name
+  std::string gpu;     // name; "mixed" lists stay in `notes`
+  std::string source;  // "mfutrace", "kineto"
   uint32_t world_size = 0;
   uint32_t devices = 0;
   std::string timing;
@@ -124,13 +125,13 @@ struct RunResult {
   std::optional<WindowSummary> steady;
   uint32_t steady_first_step = 0;
   uint32_t steady_last_step = 0;
-  std::string steps_found_by;             // "marks", "period", "" = no steps
+  std::string steps_found_by;  // "marks", "period", "" = no steps
   std::vector<RankResult> ranks;
   std::vector<StepResult> steps;
-  std::vector<OpResult> ops;              // most time first, then most FLOPs
+  std::vector<OpResult> ops;  // most time first, then most FLOPs
   std::vector<CommunicatorResult> communicators;
   Quality quality;
-  std::vector<HtaCompat> compat_hta;      // one a timeline, if asked
+  std::vector<HtaCompat> compat_hta;  // one a timeline, if asked
 };
 
 }  // namespace mfutrace::report

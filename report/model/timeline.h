@@ -1,9 +1,10 @@
 // What one (rank, device) did, as the analyses see it: the seam between loading and analysing.
 //
-// Loaders (model/load.cc for .mfut files, import/ for traces of other tools) fill a Timeline; analyses
-// read it and keep only sums, so that memory is bounded by one timeline at a time. What a source
-// cannot know is nullopt or kUnknown here and null in every output, never zero. All times are integer
-// nanoseconds; `works` and step windows are on the device's clock, host times on the host's.
+// Loaders (model/load.cc for .mfut files, import/ for traces of other tools) fill a Timeline;
+// analyses read it and keep only sums, so that memory is bounded by one timeline at a time. What a
+// source cannot know is nullopt or kUnknown here and null in every output, never zero. All times
+// are integer nanoseconds; `works` and step windows are on the device's clock, host times on the
+// host's.
 #pragma once
 
 #include <cstdint>
@@ -30,28 +31,28 @@ enum class WorkClass : uint8_t { kCompute, kCommunication, kCopy };
 // One piece of device work with times: a bracketed call, or a kernel, copy or memset of an import.
 struct Work {
   Interval time;
-  int64_t launch_ns = 0;              // host time of the launch; 0 = unknown
-  uint32_t op = kNoIndex;             // into Timeline::ops: the call it belongs to, if known
-  uint32_t communicator = kNoIndex;   // into Timeline::communicators
-  uint32_t stream = 0;                // dense index, for per-stream views
-  uint32_t kernel = kNoIndex;         // into Timeline::kernel_names, where the source names kernels
+  int64_t launch_ns = 0;             // host time of the launch; 0 = unknown
+  uint32_t op = kNoIndex;            // into Timeline::ops: the call it belongs to, if known
+  uint32_t communicator = kNoIndex;  // into Timeline::communicators
+  uint32_t stream = 0;               // dense index, for per-stream views
+  uint32_t kernel = kNoIndex;        // into Timeline::kernel_names, where the source names kernels
   WorkClass work_class = WorkClass::kCompute;
 };
 
 // One distinct operation; figures are per call.
 struct Op {
   std::string label;
-  std::string dtype;                  // shapes::NameOf, "mixed"-free: the operands' format
+  std::string dtype;  // shapes::NameOf, "mixed"-free: the operands' format
   shapes::OpKind kind = shapes::OpKind::kOpaque;
   shapes::Provenance provenance = shapes::Provenance::kNone;
   std::optional<uint64_t> flop_executed;
   std::optional<uint64_t> flop_model;
   std::optional<uint64_t> flop_full_attention;  // executed with attention's mask ignored
   std::optional<uint64_t> bytes_least;
-  std::optional<shapes::PeakRate> rate;         // which peak it is measured against
+  std::optional<shapes::PeakRate> rate;  // which peak it is measured against
   // Collectives only.
   uint32_t communicator = kNoIndex;
-  std::optional<uint64_t> algorithm_bytes;      // nccl-tests' S
+  std::optional<uint64_t> algorithm_bytes;  // nccl-tests' S
   std::optional<uint64_t> bus_bytes;
 };
 
@@ -60,9 +61,9 @@ struct OpCall {
   uint32_t op = kNoIndex;
   int64_t host_begin_ns = 0;
   int64_t host_end_ns = 0;
-  uint32_t work = kNoIndex;     // the Work that timed it; kNoIndex = untimed, or several kernels
-  uint32_t sequence = 0;        // n-th call on its communicator; 0 = not a collective
-  bool is_captured = false;     // into a graph: ran zero times when issued
+  uint32_t work = kNoIndex;  // the Work that timed it; kNoIndex = untimed, or several kernels
+  uint32_t sequence = 0;     // n-th call on its communicator; 0 = not a collective
+  bool is_captured = false;  // into a graph: ran zero times when issued
 };
 
 // Calls that were counted but not recorded one by one.
@@ -73,11 +74,11 @@ struct CountedCalls {
 };
 
 struct Communicator {
-  std::string id;               // the same on all members: 16 hex digits, or the import's own name
-  std::string name;             // commName, process group description; empty = none
-  uint32_t size = 0;            // 0 = unknown
-  int32_t rank = -1;            // of this timeline in it; -1 = unknown
-  std::vector<int32_t> ranks;   // world ranks in order, where one source tells them all
+  std::string id;              // the same on all members: 16 hex digits, or the import's own name
+  std::string name;            // commName, process group description; empty = none
+  uint32_t size = 0;           // 0 = unknown
+  int32_t rank = -1;           // of this timeline in it; -1 = unknown
+  std::vector<int32_t> ranks;  // world ranks in order, where one source tells them all
 };
 
 // A step that the source itself marks (ProfilerStep, NVTX). On the device's clock.
@@ -88,18 +89,18 @@ struct StepMark {
 
 struct DeviceInfo {
   int32_t ordinal = -1;
-  std::string name;             // as the driver gives it; empty = unknown
+  std::string name;  // as the driver gives it; empty = unknown
   uint64_t memory_bytes = 0;
 };
 
 // Named counts of what went missing; the quality line of every report.
 struct Quality {
-  uint64_t dropped = 0;         // calls counted without their own record
-  uint64_t untimed = 0;         // recorded calls without GPU times
-  uint64_t captured = 0;        // calls issued into stream captures, credited nothing so far
+  uint64_t dropped = 0;   // calls counted without their own record
+  uint64_t untimed = 0;   // recorded calls without GPU times
+  uint64_t captured = 0;  // calls issued into stream captures, credited nothing so far
   uint64_t damaged_files = 0;
-  std::vector<std::string> notes;                             // one sentence each, for people
-  std::vector<std::pair<std::string, uint64_t>> counters;     // non-zero health counters by name
+  std::vector<std::string> notes;                          // one sentence each, for people
+  std::vector<std::pair<std::string, uint64_t>> counters;  // non-zero health counters by name
 };
 
 enum class SourceKind : uint8_t { kNative, kKineto };
@@ -107,19 +108,19 @@ enum class SourceKind : uint8_t { kNative, kKineto };
 struct Timeline {
   SourceKind source = SourceKind::kNative;
   std::string path;
-  int32_t rank = -1;            // world rank; -1 = unknown
-  uint32_t world_size = 0;      // 0 = unknown
-  uint32_t pid = 0;             // 0 = unknown
-  int32_t restart_attempt = -1; // of an elastic launcher; -1 = unknown
+  int32_t rank = -1;              // world rank; -1 = unknown
+  uint32_t world_size = 0;        // 0 = unknown
+  uint32_t pid = 0;               // 0 = unknown
+  int32_t restart_attempt = -1;   // of an elastic launcher; -1 = unknown
   int64_t start_realtime_ns = 0;  // when the process was first seen, CLOCK_REALTIME; 0 = unknown
   std::string host;
-  std::string command;          // first words, for the headline
-  std::string timing;           // "events", "count", "kineto"
+  std::string command;  // first words, for the headline
+  std::string timing;   // "events", "count", "kineto"
   std::string timing_reason;
   DeviceInfo device;
 
   std::vector<Op> ops;
-  std::vector<OpCall> calls;    // in host order where host times exist
+  std::vector<OpCall> calls;  // in host order where host times exist
   std::vector<CountedCalls> counted;
   std::vector<Work> works;
   std::vector<std::string> kernel_names;
@@ -127,13 +128,15 @@ struct Timeline {
   std::vector<StepMark> steps;
   Quality quality;
 
-  // True if `works` holds every kernel of the device (imports): only then is idle known, and coverage.
+  // True if `works` holds every kernel of the device (imports): only then is idle known, and
+  // coverage.
   bool has_all_kernels = false;
   // True if the source records shapes at all; false makes every FLOP figure null.
   bool has_shapes = false;
   // First to last intercepted call, host clock; what the run's window is without device times.
   Interval host_window;
-  // Half the width of the bracket that ties the device's clock to the host's, median of its samples.
+  // Half the width of the bracket that ties the device's clock to the host's, median of its
+  // samples.
   std::optional<int64_t> clock_residual_ns;
 };
 
