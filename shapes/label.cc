@@ -2,44 +2,14 @@
 // arithmetic, so that all ranks get the same text.
 #include "shapes/label.h"
 
+#include "shapes/label_text.h"
 #include "shapes/saturating.h"
 #include "shapes/traffic.h"
 
 namespace mfutrace::shapes {
-namespace {
 
-class Text {
- public:
-  Text& Put(std::string_view part) {
-    for (const char c : part) {
-      if (label_.size == label_.chars.size()) break;
-      label_.chars[label_.size++] = c;
-    }
-    return *this;
-  }
-  Text& Put(uint64_t number) {
-    char digits[20];
-    size_t begin = sizeof(digits);
-    do {
-      digits[--begin] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0);
-    return Put(std::string_view(digits + begin, sizeof(digits) - begin));
-  }
-  // "4096", or "1/4096" where the two differ.
-  Text& PutPair(uint64_t first, uint64_t second) {
-    Put(first);
-    if (first != second) Put("/").Put(second);
-    return *this;
-  }
-  const Label& label() const { return label_; }
-
- private:
-  Label label_;
-};
-
-std::string_view MathSuffix(const Gemm& gemm) {
-  switch (gemm.math) {
+std::string_view SuffixOf(MathMode math) {
+  switch (math) {
     case MathMode::kTf32:
       return "(tf32)";
     case MathMode::kReducedF16:
@@ -55,6 +25,13 @@ std::string_view MathSuffix(const Gemm& gemm) {
     case MathMode::kDefault:
       break;
   }
+  return "";
+}
+
+namespace {
+
+std::string_view MathSuffix(const Gemm& gemm) {
+  if (gemm.math != MathMode::kDefault) return SuffixOf(gemm.math);
   const bool is_f16 = gemm.a == Dtype::kF16 || gemm.a == Dtype::kC16F16;
   return is_f16 && gemm.accumulate == Dtype::kF16 ? "(acc16)" : "";
 }

@@ -1,5 +1,5 @@
-// Unsigned arithmetic that stops at UINT64_MAX instead of wrapping. For flops.cc, traffic.cc and
-// label.cc; not for other rooms.
+// Unsigned arithmetic that stops at UINT64_MAX instead of wrapping. For the .cc files of this room
+// only.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,15 @@ constexpr uint64_t Sum() { return 0; }
 template <typename... Rest>
 constexpr uint64_t Sum(uint64_t first, Rest... rest) {
   return Saturate(static_cast<Wide>(first) + Sum(static_cast<uint64_t>(rest)...));
+}
+
+template <typename Number>
+constexpr Number Lesser(Number a, Number b) {
+  return a < b ? a : b;
+}
+template <typename Number>
+constexpr Number Greater(Number a, Number b) {
+  return a < b ? b : a;
 }
 
 }  // namespace mfutrace::shapes
