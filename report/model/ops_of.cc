@@ -6,6 +6,8 @@
 #include "absl/strings/str_split.h"
 #include "shapes/flops.h"
 #include "shapes/label.h"
+#include "shapes/matrix.h"
+#include "shapes/rnn.h"
 #include "shapes/traffic.h"
 
 namespace mfutrace::report {
@@ -52,6 +54,20 @@ Op OpOf(const shapes::Convolution& convolution, shapes::Provenance provenance) {
   Op op = Counted(convolution, shapes::OpKind::kConvolution, provenance);
   op.dtype = std::string(shapes::NameOf(convolution.dtype));
   op.rate = shapes::RateOf(convolution.dtype);
+  return op;
+}
+
+Op OpOf(const shapes::Matrix& matrix, shapes::Provenance provenance) {
+  Op op = Counted(matrix, shapes::OpKind::kMatrix, provenance);
+  op.dtype = std::string(shapes::NameOf(matrix.dtype));
+  op.rate = shapes::RateOf(matrix);
+  return op;
+}
+
+Op OpOf(const shapes::Rnn& rnn, shapes::Provenance provenance) {
+  Op op = Counted(rnn, shapes::OpKind::kRnn, provenance);
+  op.dtype = std::string(shapes::NameOf(rnn.dtype));
+  op.rate = shapes::RateOf(rnn);
   return op;
 }
 

@@ -13,6 +13,8 @@ namespace mfutrace::report {
 Op OpOf(const shapes::Gemm& gemm, shapes::Provenance provenance);
 Op OpOf(const shapes::Attention& attention, shapes::Provenance provenance);
 Op OpOf(const shapes::Convolution& convolution, shapes::Provenance provenance);
+Op OpOf(const shapes::Matrix& matrix, shapes::Provenance provenance);
+Op OpOf(const shapes::Rnn& rnn, shapes::Provenance provenance);
 Op OpOf(const shapes::Collective& collective, shapes::Provenance provenance);
 
 // Headline of a command line whose arguments are joined by NUL bytes: the program without its
