@@ -19,6 +19,7 @@ constexpr TypeFacts kTypes[] = {
     {CUDA_R_32F, 4, "f32", false},        {CUDA_R_64F, 8, "f64", false},
     {CUDA_C_32F, 8, "c32", true},         {CUDA_C_64F, 16, "c64", true},
     {CUDA_R_8I, 1, "i8", false},          {CUDA_R_32I, 4, "i32", false},
+    {CUDA_R_8U, 1, "u8", false},          {CUDA_C_8I, 2, "ci8", true},
     {CUDA_R_8F_E4M3, 1, "f8e4m3", false}, {CUDA_R_8F_E5M2, 1, "f8e5m2", false},
 };
 
