@@ -37,6 +37,9 @@ function(mfu_test)
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_DEPS} GTest::gtest GTest::gtest_main mfu_flags)
   target_compile_definitions(${ARG_NAME} PRIVATE
     MFU_SOURCE_DIR="${CMAKE_SOURCE_DIR}" MFU_SHARED_DIR="${MFUTRACE_SHARED_DIR}")
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)  # an empty list item would vanish from PROPERTIES
+  endif()
   gtest_discover_tests(${ARG_NAME} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
 endfunction()

@@ -7,7 +7,8 @@ export DEBIAN_FRONTEND=noninteractive
 TOOL_PACKAGES=(g++ cmake ninja-build python3 zlib1g-dev libabsl-dev libcli11-dev rapidjson-dev
   libtomlplusplus-dev)
 TEST_PACKAGES=(libgtest-dev nlohmann-json3-dev libbenchmark-dev binutils file procps util-linux
-  g++-aarch64-linux-gnu qemu-user clang libclang-rt-14-dev)
+  g++-aarch64-linux-gnu qemu-user python3-pip)
+FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 LINT_PACKAGES=(clang-format)
 
 # need_packages NAME...: installs what is missing; without root says what it would install and stops.
@@ -35,6 +36,15 @@ need_cuda_headers() {
     echo "mfutrace: no CUDA headers in $home/include; install the CUDA toolkit or set CUDA_HOME" >&2
     exit 1
   fi
+}
+
+# A Python package of the tests, kept in the build folder; a test without it says so and is skipped.
+want_python_package() {
+  local folder="$ROOT/build/python"
+  export PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
+  python3 -c "import ${1%%==*}" 2>/dev/null && return 0
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore \
+    --target "$folder" "$1" || echo "no $1 here: the tests that need it are skipped"
 }
 
 JOBS="${MFUTRACE_JOBS:-$(nproc)}"
