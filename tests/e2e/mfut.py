@@ -15,7 +15,8 @@ PREFIX = struct.Struct("<qqii")
 
 (STRINGS, FACTS, DEVICES, LANES, THREADS, COMMUNICATORS, GEMM_SIGNATURES, COLLECTIVE_SIGNATURES,
  OPAQUE_SIGNATURES, CALLS, TIMED_CALLS, COLLECTIVES, TIMED_COLLECTIVES, WIDE_CALLS, COUNTS, COUNTERS,
- HOST_CLOCK, CLOCK_SAMPLES, END) = range(1, 20)
+ HOST_CLOCK, CLOCK_SAMPLES, END, MATRIX_SIGNATURES, ATTENTION_SIGNATURES, CONVOLUTION_SIGNATURES,
+ RNN_SIGNATURES, COMPOUND_SIGNATURES, COMPOUND_MEMBERS) = range(1, 26)
 
 CAPTURED, GROUPED = 1, 2
 DTYPE_BYTES = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 11: 8, 12: 4, 13: 2, 14: 1, 16: 8, 17: 4, 18: 2,
@@ -30,6 +31,9 @@ Communicator = namedtuple("Communicator", "index rank id parent_id size device s
                                           "split_index name creation event")
 Gemm = namedtuple("Gemm", "id entry m n k batch a b c d accumulate math op_a op_b beta flags "
                           "provenance compute_code")
+Matrix = namedtuple("Matrix", "id entry m n k batch dtype result accumulate math routine side beta "
+                              "flags provenance compute_code")
+Compound = namedtuple("Compound", "id entry member_count label members")
 Collective = namedtuple("Collective", "id entry count communicator peer kind dtype reduction "
                                       "provenance")
 Call = namedtuple("Call", "signature lane flags host_begin host_end gpu_begin gpu_end sequence "
@@ -67,6 +71,7 @@ class Trace:
         self.facts, self.strings, self.devices, self.lanes, self.threads = {}, {0: ""}, {}, {}, {}
         self.communicators, self.communicator_ends = {}, []
         self.gemms, self.collectives, self.opaque = {}, {}, {}
+        self.matrices, self.compounds = {}, {}
         self.calls, self.counted, self.counters = [], [], {}
         self.host_clock, self.clock_samples = [], []
         self.end = None
@@ -157,6 +162,15 @@ class Trace:
         elif kind == COLLECTIVE_SIGNATURES:
             for r in records("<IIQIiBBBB4x"):
                 self.collectives[r[0]] = Collective(r[0], text(r[1]), *r[2:])
+        elif kind == MATRIX_SIGNATURES:
+            for r in records("<IIQQQQ9B3xI"):
+                self.matrices[r[0]] = Matrix(r[0], text(r[1]), *r[2:])
+        elif kind == COMPOUND_SIGNATURES:
+            for r in records("<IIIIQQ"):
+                self.compounds[r[0]] = Compound(r[0], text(r[1]), r[2], text(r[3]), [])
+        elif kind == COMPOUND_MEMBERS:
+            for compound, signature, count in records("<IIQ"):
+                self.compounds[compound].members.append((signature, count))
         elif kind == OPAQUE_SIGNATURES:
             for r in records("<IIII"):
                 self.opaque[r[0]] = (text(r[1]), text(r[2]))

@@ -34,11 +34,13 @@ int64_t BandElements(int64_t m, int64_t n, int64_t lower, int64_t upper) {
   return elements;
 }
 
-// Elimination step by step: divide the column below the pivot, update the square behind it.
+// Elimination step by step: the pivot's reciprocal, the column below it scaled, the square behind
+// it updated.
 Counts Factorization(int64_t n) {
   Counts counts;
-  for (int64_t rest = n - 1; rest > 0; --rest)
-    counts = counts + Counts{rest + rest * rest, rest * rest};
+  for (int64_t rest = n - 1; rest >= 0; --rest) {
+    counts = counts + Counts{1 + rest + rest * rest, rest * rest};
+  }
   return counts;
 }
 
@@ -195,8 +197,8 @@ uint64_t RoutineCall::Flop() const {
     case Routine::kSyr:
       counts = Both(triangle(n));
       break;
-    case Routine::kSyr2:  // as kSyr2k with k = 1
-      counts = Both(n * n);
+    case Routine::kSyr2:  // both products added to each element, the diagonal's too
+      counts = Both(2 * triangle(n));
       break;
     case Routine::kGeam:  // scaling by alpha and beta is nowhere counted
       counts = {0, m * n};
