@@ -23,6 +23,8 @@ constexpr Verb kVerbs[] = {
     {"info", "[RUN|FILE]", "what a trace holds, and whether it is whole; --dump",
      mfutrace::cli::InfoVerb},
     {"peaks", "[NAME]", "known GPUs, their dense peaks and sources", mfutrace::cli::PeaksVerb},
+    {"shapes", "--check FILE...", "hold FLOPs and bytes against files of reference cases",
+     mfutrace::cli::ShapesVerb},
 };
 
 void PrintVerbs(FILE* stream) {

@@ -7,5 +7,6 @@ int RunVerb(int argc, char** argv);
 int ReportVerb(int argc, char** argv);
 int InfoVerb(int argc, char** argv);
 int PeaksVerb(int argc, char** argv);
+int ShapesVerb(int argc, char** argv);
 
 }  // namespace mfutrace::cli

@@ -1,5 +1,5 @@
-// Unsigned arithmetic that stops at UINT64_MAX instead of wrapping. For the .cc files of this room
-// only.
+// Unsigned arithmetic that stops at UINT64_MAX instead of wrapping. For the .cc files of this room,
+// and for tools that add up its counts.
 #pragma once
 
 #include <cstdint>
