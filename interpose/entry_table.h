@@ -5,15 +5,32 @@
 #include <cstdint>
 
 #include "interpose/entry_points.h"
+#include "shapes/op.h"
 
 namespace mfutrace::interpose {
 
 enum class Library : uint8_t { kCublas, kCublasLt, kNccl, kCount };
 
+// A fact that a function's name holds and its arguments do not. NCCL: shapes::CollectiveKind.
+// cuBLAS: element format, routine, format of the result and how it is called, in a byte each.
+namespace detail {
+constexpr uint32_t kGauss3m = 1u << 24;     // complex product by three real products
+constexpr uint32_t kHostCalled = 2u << 24;  // cublasXt: no cuBLAS handle, streams of its own
+}  // namespace detail
+
+// Small, without pointers to relocate: there is one for every entry.
 struct EntryInfo {
-  const char* symbol;
+  uint32_t detail;  // 0 = none
+  uint16_t name;    // offset of the symbol in the table of names
   Library library;
-  uint8_t detail;  // shapes::Dtype or shapes::CollectiveKind, by library; 0 = none
+
+  shapes::Dtype dtype() const { return static_cast<shapes::Dtype>(detail & 0xff); }
+  shapes::MatrixRoutine routine() const {
+    return static_cast<shapes::MatrixRoutine>(detail >> 8 & 0xff);
+  }
+  // Of the result, where it differs from dtype().
+  shapes::Dtype result() const { return static_cast<shapes::Dtype>(detail >> 16 & 0xff); }
+  bool Has(uint32_t flag) const { return (detail & flag) != 0; }
 };
 
 const EntryInfo& InfoOf(Entry entry);
@@ -21,9 +38,9 @@ const EntryInfo& InfoOf(Entry entry);
 // "libcublas.so" and so on: what the file name of a library that defines such entries starts with.
 const char* FilePrefixOf(Library library);
 
-// The vendor's status for "this library is not usable here": what a call returns whose real
-// function does not exist, as it would if the library had never been initialised.
-int NotInitializedStatusOf(Library library);
+// Called with whatever arguments in place of a real function that does not exist. Returns the
+// vendor's status for "this library is not usable here", as if it had never been initialised.
+void* MissingFunctionOf(Library library);
 
 // The entry of that name, or Entry::kCount. A few instructions for names that are none of ours.
 Entry EntryNamed(const char* symbol);

@@ -10,7 +10,8 @@ __thread const void* t_outer_frame;
 
 }  // namespace
 
-void Enter(HookedCall& call, const void* return_address, const void* frame) {
+HookedCall Enter(const void* return_address, const void* frame) {
+  HookedCall call;
   const uint32_t code = mfu_stub_code;
   call.entry = static_cast<Entry>(code >> kRouteBits);
   call.saved_errno = errno;
@@ -26,9 +27,16 @@ void Enter(HookedCall& call, const void* return_address, const void* frame) {
   } else if (target.slot != 0 && IsWanted(call.entry)) {
     call.is_observed = true;
     t_outer_frame = frame;
-    return;
+    return call;
   }
+  if (call.real == nullptr) call.real = MissingFunctionOf(InfoOf(call.entry).library);
   errno = call.saved_errno;
+  return call;
+}
+
+void* Proceed(const HookedCall& call) {
+  errno = call.saved_errno;
+  return call.real;
 }
 
 void Leave(const HookedCall& call) {
@@ -63,6 +71,13 @@ void Finish(HookedCall& call, bool has_succeeded) {
       break;
   }
   call.stage = HookedCall::Stage::kIdle;
+}
+
+void LeavePlainly(HookedCall& call, int status) {
+  if (!call.is_observed) return;
+  call.saved_errno = errno;
+  Finish(call, status == 0);
+  Leave(call);
 }
 
 }  // namespace mfutrace::interpose

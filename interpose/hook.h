@@ -70,8 +70,11 @@ struct HookedCall {
   OpenCall open;
 };
 
-// Finds the real function and decides whether the call is observed.
-void Enter(HookedCall& call, const void* return_address, const void* frame);
+// Finds the real function and decides whether the call is observed. Where there is no real
+// function, `real` is one that returns the library's "not initialised".
+HookedCall Enter(const void* return_address, const void* frame);
+// What to call now, with errno as the job left it.
+void* Proceed(const HookedCall& call);
 void Leave(const HookedCall& call);
 
 // For observers: the usual begin and end of a call that runs on one stream by itself.
@@ -79,23 +82,26 @@ void Begin(HookedCall& call, uint32_t signature, void* stream, uint32_t sequence
 // A call whose stream is not known: recorded, not timed.
 void BeginUntimed(HookedCall& call, uint32_t signature);
 void Finish(HookedCall& call, bool has_succeeded);
+// The end of most calls: Finish and Leave, if it was observed. The vendors' success is 0.
+void LeavePlainly(HookedCall& call, int status);
 
+// An observer without an After of its own ends its calls plainly. Everything that does not depend
+// on the arguments is out of line: there are more than a hundred of these.
 template <typename Observer, typename... Args>
 struct Hook {
   static int Call(Args... args) {
-    HookedCall call;
-    Enter(call, __builtin_return_address(0), __builtin_frame_address(0));
-    const auto real = reinterpret_cast<int (*)(Args...)>(call.real);
-    if (!call.is_observed) {
-      if (real == nullptr) return NotInitializedStatusOf(InfoOf(call.entry).library);
-      return real(args...);
+    HookedCall call = Enter(__builtin_return_address(0), __builtin_frame_address(0));
+    if (call.is_observed) Observer::Before(call, args...);
+    const int status = reinterpret_cast<int (*)(Args...)>(Proceed(call))(args...);
+    if constexpr (Observer::kEndsPlainly) {
+      LeavePlainly(call, status);
+    } else if constexpr (Observer::kHasNoStatus) {
+      LeavePlainly(call, 0);
+    } else if (call.is_observed) {
+      call.saved_errno = errno;
+      Observer::After(call, status, args...);
+      Leave(call);
     }
-    Observer::Before(call, args...);
-    errno = call.saved_errno;
-    const int status = real(args...);
-    call.saved_errno = errno;
-    Observer::After(call, status, args...);
-    Leave(call);
     return status;
   }
 };

@@ -2,6 +2,9 @@
 // vendor's call; its arguments have the types of the calling convention (hook.h), so that entries
 // with like arguments share it. What differs between them is in the table (EntryInfo::detail).
 //
+// Those of cuBLAS are in observe_gemm.h (products), observe_matrix.h (everything else) and
+// observe_legacy.h (its first interface).
+//
 // Called by Hook on the job's threads, never nested. No vendor header here: the numbers behind the
 // integers are the business of observe_*.cc.
 #pragma once
@@ -15,66 +18,20 @@ namespace mfutrace::interpose::observe {
 
 using Pointer = const void*;
 
-// The end of most calls: the vendors' success is 0.
+// How a call ends (hook.h): by its status alone, ...
 struct EndsPlainly {
-  template <typename... Args>
-  static void After(HookedCall& call, int status, const Args&...) {
-    Finish(call, status == 0);
-  }
+  static constexpr bool kEndsPlainly = true;
+  static constexpr bool kHasNoStatus = false;
 };
-
-// --- cuBLAS: observe_cublas.cc
-// ----------------------------------------------------------------------
-
-// Of any matrix product in cuBLAS. Formats and compute type are vendor codes; -1 where the
-// function's name says them (EntryInfo::detail is the element format then).
-struct GemmArguments {
-  Pointer handle;
-  int op_a, op_b;
-  int64_t m, n, k;
-  Pointer beta;
-  int type_a = -1, type_b = -1, type_c = -1, compute = -1;
-  int64_t batch = 1, stride_a = 0, stride_b = 0;
+// ... in an After of the observer's own, ...
+struct EndsInAfter {
+  static constexpr bool kEndsPlainly = false;
+  static constexpr bool kHasNoStatus = false;
 };
-void ObserveGemm(HookedCall& call, const GemmArguments& arguments);
-
-// Int is int, or int64_t in the _64 variants.
-struct Gemm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
-    ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta});
-  }
-};
-
-struct GemmStridedBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, Int, int64_t stride_a, Pointer, Int, int64_t stride_b,
-                     Pointer beta, Pointer, Int, int64_t, Int batch) {
-    ObserveGemm(call,
-                {handle, op_a, op_b, m, n, k, beta, -1, -1, -1, -1, batch, stride_a, stride_b});
-  }
-};
-
-struct GemmEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta,
-                     Pointer, int type_c, Int, int compute, int) {
-    ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute});
-  }
-};
-
-struct GemmStridedBatchedEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, int64_t stride_a, Pointer, int type_b, Int,
-                     int64_t stride_b, Pointer beta, Pointer, int type_c, Int, int64_t, Int batch,
-                     int compute, int) {
-    ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute, batch,
-                       stride_a, stride_b});
-  }
+// ... or without telling how: taken for a success.
+struct EndsWithoutStatus {
+  static constexpr bool kEndsPlainly = false;
+  static constexpr bool kHasNoStatus = true;
 };
 
 // --- cuBLASLt: observe_cublaslt.cc
@@ -108,7 +65,7 @@ struct CollectiveArguments {
 void ObserveCollective(HookedCall& call, const CollectiveArguments& arguments);
 void FinishCollective(HookedCall& call, int status);
 
-struct EndsCollective {
+struct EndsCollective : EndsInAfter {
   template <typename... Args>
   static void After(HookedCall& call, int status, const Args&...) {
     FinishCollective(call, status);
@@ -150,58 +107,58 @@ struct OneBuffer : EndsCollective {  // Bcast, Send, Recv
   }
 };
 
-struct GroupStart {
+struct GroupStart : EndsInAfter {
   static void Before(HookedCall&) {}
   static void After(HookedCall& call, int status);
 };
 
-struct GroupEnd {
+struct GroupEnd : EndsInAfter {
   static void Before(HookedCall& call);
   static void After(HookedCall& call, int status);
 };
 
-struct CommInitRank {
+struct CommInitRank : EndsInAfter {
   static void Before(HookedCall&, Pointer, int, const Bytes<128>&, int) {}
   static void After(HookedCall& call, int status, Pointer communicator, int size,
                     const Bytes<128>& unique_id, int rank);
 };
 
-struct CommInitRankConfig {
+struct CommInitRankConfig : EndsInAfter {
   static void Before(HookedCall&, Pointer, int, const Bytes<128>&, int, Pointer) {}
   static void After(HookedCall& call, int status, Pointer communicator, int size,
                     const Bytes<128>& unique_id, int rank, Pointer config);
 };
 
-struct CommInitRankScalable {
+struct CommInitRankScalable : EndsInAfter {
   static void Before(HookedCall&, Pointer, int, int, int, Pointer, Pointer) {}
   static void After(HookedCall& call, int status, Pointer communicator, int size, int rank,
                     int id_count, Pointer unique_ids, Pointer config);
 };
 
-struct CommInitAll {
+struct CommInitAll : EndsInAfter {
   static void Before(HookedCall&, Pointer, int, Pointer) {}
   static void After(HookedCall& call, int status, Pointer communicators, int device_count,
                     Pointer devices);
 };
 
-struct CommSplit {
+struct CommSplit : EndsInAfter {
   static void Before(HookedCall& call, Pointer parent, int color, int key, Pointer communicator,
                      Pointer config);
   static void After(HookedCall& call, int status, Pointer parent, int color, int key,
                     Pointer communicator, Pointer config);
 };
 
-struct CommFinalize {
+struct CommFinalize : EndsInAfter {
   static void Before(HookedCall& call, Pointer communicator);
   static void After(HookedCall& call, int status, Pointer communicator);
 };
 
-struct CommDestroy {
+struct CommDestroy : EndsInAfter {
   static void Before(HookedCall& call, Pointer communicator);
   static void After(HookedCall& call, int status, Pointer communicator);
 };
 
-struct CommAbort {
+struct CommAbort : EndsInAfter {
   static void Before(HookedCall& call, Pointer communicator);
   static void After(HookedCall& call, int status, Pointer communicator);
 };

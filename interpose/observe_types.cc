@@ -183,6 +183,7 @@ Arithmetic ArithmeticOf(int compute, Dtype operand, int handle_mode) {
 int ComputeTypeOf(Dtype operand) {
   if (IsF64(operand)) return CUBLAS_COMPUTE_64F;
   if (IsF32(operand)) return CUBLAS_COMPUTE_32F;
+  if (operand == Dtype::kU8) return CUBLAS_COMPUTE_32I;
   return operand == Dtype::kF16 ? CUBLAS_COMPUTE_16F : -1;
 }
 

@@ -238,6 +238,47 @@ uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry
   return Intern(facts);
 }
 
+uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry entry,
+                      shapes::Provenance provenance) {
+  trace::MatrixSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kMatrixSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.m = matrix.m;
+  signature.n = matrix.n;
+  signature.k = matrix.k;
+  signature.batch = matrix.batch;
+  signature.dtype = static_cast<uint8_t>(matrix.dtype);
+  signature.result = static_cast<uint8_t>(matrix.result);
+  signature.accumulate = static_cast<uint8_t>(matrix.accumulate);
+  signature.math = static_cast<uint8_t>(matrix.math);
+  signature.routine = static_cast<uint8_t>(matrix.routine);
+  signature.side = static_cast<uint8_t>(matrix.side);
+  signature.beta = static_cast<uint8_t>(matrix.beta);
+  signature.flags = static_cast<uint8_t>(matrix.gauss_3m ? trace::kGauss3m : 0);
+  signature.provenance = static_cast<uint8_t>(provenance);
+  signature.compute_code = compute_code;
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternCompound(Entry entry, const CompoundPart* parts, uint32_t count, const char* label) {
+  Session* session = ObservedSession();
+  if (session == nullptr) return 0;
+  const ErrnoGuard keep_errno;
+  const ListFingerprint fingerprint = FingerprintOf(parts, count);
+  // The list before the signature that means it: the flusher finds it by its fingerprint.
+  if (!session->compounds.Add(fingerprint, parts, count)) return 0;
+  Facts facts{};
+  facts.words[0] = HeadOf(BlockKind::kCompoundSignatures, entry);
+  facts.words[1] = count;  // and no string for the label yet
+  facts.words[2] = fingerprint.low;
+  facts.words[3] = fingerprint.high;
+  std::memcpy(&facts.words[4], &label, sizeof label);
+  static_assert(offsetof(trace::CompoundSignature, member_count) == 8 &&
+                offsetof(trace::CompoundSignature, hash_low) == 16 &&
+                sizeof(trace::CompoundSignature) == 32);
+  return Intern(facts);
+}
+
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator,
                           Entry entry) {
   trace::CollectiveSignature signature{};

@@ -27,6 +27,15 @@ bool IsWanted(Entry entry);
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
                     shapes::Provenance provenance);
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator, Entry entry);
+uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry entry,
+                      shapes::Provenance provenance);
+// One call that does several operations. The list is copied, once for each list; `label` is null or
+// has static storage. 0 also when there is no more room for lists: then one signature must do.
+struct CompoundPart {
+  uint32_t signature = 0;
+  uint64_t count = 1;
+};
+uint32_t InternCompound(Entry entry, const CompoundPart* parts, uint32_t count, const char* label);
 uint32_t InternOpaque(Entry entry, const char* reason);  // `reason` has static storage
 
 // A call between its begin and its end, on the caller's stack.

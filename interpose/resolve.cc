@@ -144,11 +144,11 @@ uint32_t ClaimSlot(Entry entry, void* real) {
 }
 
 void* FindReal(Entry entry, const void* return_address) {
-  const EntryInfo& info = InfoOf(entry);
-  void* real = LookUpFromObject(ObjectAt(return_address), info.symbol);
-  if (real == nullptr) real = LookUpBehindUs(info.symbol);
+  const char* symbol = NameOf(entry);
+  void* real = LookUpFromObject(ObjectAt(return_address), symbol);
+  if (real == nullptr) real = LookUpBehindUs(symbol);
   // A caller that got at the function some other way, such as a jump from a third object.
-  if (real == nullptr) real = FindInAnyVendorFile(info.library, info.symbol);
+  if (real == nullptr) real = FindInAnyVendorFile(InfoOf(entry).library, symbol);
   dlerror();  // failed attempts above are not the job's errors
   return real;
 }

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "interpose/compound_lists.h"
 #include "interpose/driver.h"
 #include "interpose/entry_points.h"
 #include "interpose/gpu_clock_state.h"
@@ -60,6 +61,7 @@ struct Session {
   Lock driver_lock;
 
   InternTable signatures;
+  CompoundLists compounds;
   InternTable lanes;
   Tally dropped;
 

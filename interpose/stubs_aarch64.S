@@ -3,6 +3,7 @@
  * Every stub is a jump: x30 still holds the job's return address. x9 to x11, x16 and x17 are free at a
  * function's entry (AAPCS64); x0 to x8 and the vector registers carry arguments and stay. */
         .text
+        .hidden mfu_hook_of_entry
         .hidden mfu_hook_targets
         .hidden mfu_stub_code
 
@@ -15,6 +16,9 @@ mfu_stub_common:                                /* w16 = entry * 8 + route */
         ldr     x10, [x10, #:gottprel_lo12:mfu_stub_code]
         str     w16, [x9, x10]
         lsr     w16, w16, #3
+        adrp    x10, mfu_hook_of_entry
+        add     x10, x10, #:lo12:mfu_hook_of_entry
+        ldrb    w16, [x10, x16]
         adrp    x10, mfu_hook_targets
         add     x10, x10, #:lo12:mfu_hook_targets
         ldr     x16, [x10, x16, lsl #3]
@@ -23,16 +27,12 @@ mfu_stub_common:                                /* w16 = entry * 8 + route */
         .size   mfu_stub_common, .-mfu_stub_common
 
         .macro  mfu_route number
-        .balign 16
-        .cfi_startproc
         hint    #34                             /* bti c; a no-op where there is none */
         mov     w16, #(mfu_entry * 8 + \number)
         b       mfu_stub_common
-        .cfi_endproc
         .endm
 
         .macro  mfu_entry_stubs symbol
-        .balign 16
         .globl  \symbol
         .type   \symbol, %function
 \symbol:
@@ -50,10 +50,12 @@ mfu_stub_common:                                /* w16 = entry * 8 + route */
         .globl  mfu_stubs_begin
         .hidden mfu_stubs_begin
 mfu_stubs_begin:
+        /* One description for all: no stub moves the stack, and one each would double the library. */
+        .cfi_startproc
 #define MFU_ENTRY(symbol, ...) mfu_entry_stubs symbol
 #include "interpose/entry_points.def"
 #undef MFU_ENTRY
-        .balign 16
+        .cfi_endproc
         .globl  mfu_stubs_end
         .hidden mfu_stubs_end
 mfu_stubs_end:

@@ -3,6 +3,7 @@
 // Flusher thread only. Strings go first and records of one kind together: a block costs 24 bytes,
 // and switching kinds for every record would double the tables.
 #include <cstring>
+#include <type_traits>
 
 #include "interpose/clock.h"
 #include "interpose/flusher_state.h"
@@ -42,9 +43,10 @@ SignatureHead HeadOf(const Facts& facts) {
   return head;
 }
 
-uint32_t ReasonString(Flusher& flusher, const Facts& facts) {
+// A text with static storage, whose pointer the facts hold.
+uint32_t StaticString(Flusher& flusher, uint64_t word) {
   const char* reason = nullptr;
-  std::memcpy(&reason, &facts.words[1], sizeof reason);
+  std::memcpy(&reason, &word, sizeof reason);
   if (reason == nullptr) return 0;
   for (uint32_t i = 0; i < Flusher::kMaxReasons; ++i) {
     if (flusher.reasons[i] == reason) return flusher.reason_strings[i];
@@ -67,11 +69,29 @@ void WriteSignaturesOfKind(Flusher& flusher, BlockKind kind, uint32_t end) {
     std::memcpy(&signature, &facts, sizeof signature);
     signature.id = id;
     signature.entry = flusher.entry_strings[head.entry];
-    if constexpr (sizeof signature == sizeof(trace::OpaqueSignature)) {
-      signature.reason = ReasonString(flusher, facts);
+    if constexpr (std::is_same_v<Signature, trace::OpaqueSignature>) {
+      signature.reason = StaticString(flusher, facts.words[1]);
       signature.reserved = 0;
     }
+    if constexpr (std::is_same_v<Signature, trace::CompoundSignature>) {
+      signature.label = StaticString(flusher, facts.words[4]);
+    }
     Put(flusher, kind, signature);
+  }
+}
+
+// The lists of the compounds up to `end`. Their parts have smaller ids and stand in the file by
+// now.
+void WriteCompoundMembers(Flusher& flusher, uint32_t end) {
+  for (uint32_t id = flusher.signatures_written + 1; id <= end; ++id) {
+    const Facts& facts = flusher.session->signatures.At(id);
+    if (HeadOf(facts).kind != static_cast<uint32_t>(BlockKind::kCompoundSignatures)) continue;
+    const CompoundPart* parts = flusher.session->compounds.Find({facts.words[2], facts.words[3]});
+    const auto count = static_cast<uint32_t>(facts.words[1]);
+    for (uint32_t i = 0; parts != nullptr && i < count; ++i) {
+      Put(flusher, BlockKind::kCompoundMembers,
+          trace::CompoundMember{id, parts[i].signature, parts[i].count});
+    }
   }
 }
 
@@ -84,12 +104,18 @@ void WriteSignatures(Flusher& flusher) {
     uint32_t& string = flusher.entry_strings[head.entry];
     if (string == 0) string = WriteString(flusher, NameOf(static_cast<Entry>(head.entry)));
     if (head.kind == static_cast<uint32_t>(BlockKind::kOpaqueSignatures)) {
-      ReasonString(flusher, facts);
+      StaticString(flusher, facts.words[1]);
+    }
+    if (head.kind == static_cast<uint32_t>(BlockKind::kCompoundSignatures)) {
+      StaticString(flusher, facts.words[4]);
     }
   }
   WriteSignaturesOfKind<trace::GemmSignature>(flusher, BlockKind::kGemmSignatures, end);
   WriteSignaturesOfKind<trace::CollectiveSignature>(flusher, BlockKind::kCollectiveSignatures, end);
   WriteSignaturesOfKind<trace::OpaqueSignature>(flusher, BlockKind::kOpaqueSignatures, end);
+  WriteSignaturesOfKind<trace::MatrixSignature>(flusher, BlockKind::kMatrixSignatures, end);
+  WriteSignaturesOfKind<trace::CompoundSignature>(flusher, BlockKind::kCompoundSignatures, end);
+  WriteCompoundMembers(flusher, end);
   flusher.signatures_written = end;
 }
 

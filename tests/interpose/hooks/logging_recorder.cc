@@ -49,14 +49,36 @@ bool IsWanted(Entry) { return true; }
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
                     shapes::Provenance) {
   Log("gemm %s %llux%llux%llu b%llu types %d,%d,%d,%d acc %d math %d op %d%d beta %d bcast %d%d "
-      "code %d",
+      "code %d%s",
       NameOf(entry), static_cast<unsigned long long>(gemm.m),
       static_cast<unsigned long long>(gemm.n), static_cast<unsigned long long>(gemm.k),
       static_cast<unsigned long long>(gemm.batch), static_cast<int>(gemm.a),
       static_cast<int>(gemm.b), static_cast<int>(gemm.c), static_cast<int>(gemm.d),
       static_cast<int>(gemm.accumulate), static_cast<int>(gemm.math), static_cast<int>(gemm.op_a),
       static_cast<int>(gemm.op_b), static_cast<int>(gemm.beta), gemm.a_is_broadcast,
-      gemm.b_is_broadcast, static_cast<int>(compute_code));
+      gemm.b_is_broadcast, static_cast<int>(compute_code), gemm.gauss_3m ? " 3m" : "");
+  return ++g_signatures;
+}
+
+uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry entry,
+                      shapes::Provenance) {
+  Log("matrix %s routine %d %llux%llux%llu b%llu types %d,%d acc %d math %d side %d beta %d 3m %d "
+      "code %d",
+      NameOf(entry), static_cast<int>(matrix.routine), static_cast<unsigned long long>(matrix.m),
+      static_cast<unsigned long long>(matrix.n), static_cast<unsigned long long>(matrix.k),
+      static_cast<unsigned long long>(matrix.batch), static_cast<int>(matrix.dtype),
+      static_cast<int>(matrix.result), static_cast<int>(matrix.accumulate),
+      static_cast<int>(matrix.math), static_cast<int>(matrix.side), static_cast<int>(matrix.beta),
+      matrix.gauss_3m, static_cast<int>(compute_code));
+  return ++g_signatures;
+}
+
+uint32_t InternCompound(Entry entry, const CompoundPart* parts, uint32_t count, const char*) {
+  Log("compound %s of %u", NameOf(entry), count);
+  for (uint32_t i = 0; i < count; ++i) {
+    Log("part signature %u x%llu", parts[i].signature,
+        static_cast<unsigned long long>(parts[i].count));
+  }
   return ++g_signatures;
 }
 
