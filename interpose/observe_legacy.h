@@ -107,15 +107,15 @@ struct LegacySpmv : EndsWithoutStatus {
 
 struct LegacySbmv : EndsWithoutStatus {
   template <typename Scalar>
-  static void Before(HookedCall& call, char, int, int, const Scalar&, Pointer, int, Pointer, int,
-                     const Scalar&, Pointer, int) {
-    ObserveMatrix(call, {.is_legacy = true});
+  static void Before(HookedCall& call, char, int n, int k, const Scalar&, Pointer, int, Pointer,
+                     int, const Scalar& beta, Pointer, int) {
+    ObserveMatrix(call, {.n = n, .k = int64_t{k} + 1, .beta = &beta, .is_legacy = true});
   }
 };
 
 struct LegacyTbmv : EndsWithoutStatus {
-  static void Before(HookedCall& call, char, char, char, int, int, Pointer, int, Pointer, int) {
-    ObserveMatrix(call, {.is_legacy = true});
+  static void Before(HookedCall& call, char, char, char, int n, int k, Pointer, int, Pointer, int) {
+    ObserveMatrix(call, {.n = n, .k = int64_t{k} + 1, .is_legacy = true});
   }
 };
 

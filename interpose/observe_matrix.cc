@@ -47,36 +47,31 @@ void ObserveMatrix(HookedCall& call, const MatrixArguments& arguments) {
   const EntryInfo& info = InfoOf(call.entry);
   const bool has_handle = !arguments.is_legacy && !info.Has(detail::kHostCalled);
   const CublasHandle handle(*call.library, has_handle ? arguments.handle : nullptr);
-  uint32_t signature = 0;
-  if (info.routine() == MatrixRoutine::kUnknown) {
-    signature = InternOpaque(call.entry, "banded operands are not counted");
-  } else {
-    shapes::Matrix matrix;
-    matrix.routine = info.routine();
-    matrix.m = Size(arguments.m);
-    matrix.n = Size(arguments.n);
-    matrix.k = Size(arguments.k);
-    matrix.batch = Size(arguments.batch);
-    matrix.side = SideOfCode(arguments.side);
-    matrix.gauss_3m = info.Has(detail::kGauss3m);
-    matrix.dtype = arguments.type >= 0 ? DtypeOfCuda(arguments.type) : info.dtype();
-    matrix.result = arguments.type_result >= 0         ? DtypeOfCuda(arguments.type_result)
-                    : info.result() != Dtype::kUnknown ? info.result()
-                                                       : matrix.dtype;
-    const int compute = ComputeOf(info.dtype());
-    const bool has_mode =
-        handle.handle != nullptr && HasMathModes(matrix.routine) && HasHandleMode(matrix.dtype);
-    const Arithmetic arithmetic =
-        ArithmeticOf(compute, HasMathModes(matrix.routine) ? matrix.dtype : Dtype::kUnknown,
-                     has_mode ? handle.MathMode() : 0);
-    matrix.accumulate = arithmetic.accumulate;
-    matrix.math = arithmetic.math;
-    if (!has_handle || handle.HasHostScalars()) {
-      matrix.beta = BetaAt(arguments.beta, BetaFormatOf(matrix.routine, info.dtype()));
-    }
-    signature = InternMatrix(matrix, static_cast<uint32_t>(compute), call.entry,
-                             shapes::Provenance::kExact);
+  shapes::Matrix matrix;
+  matrix.routine = info.routine();
+  matrix.m = Size(arguments.m);
+  matrix.n = Size(arguments.n);
+  matrix.k = Size(arguments.k);
+  matrix.batch = Size(arguments.batch);
+  matrix.side = SideOfCode(arguments.side);
+  matrix.gauss_3m = info.Has(detail::kGauss3m);
+  matrix.dtype = arguments.type >= 0 ? DtypeOfCuda(arguments.type) : info.dtype();
+  matrix.result = arguments.type_result >= 0         ? DtypeOfCuda(arguments.type_result)
+                  : info.result() != Dtype::kUnknown ? info.result()
+                                                     : matrix.dtype;
+  const int compute = ComputeOf(info.dtype());
+  const bool has_mode =
+      handle.handle != nullptr && HasMathModes(matrix.routine) && HasHandleMode(matrix.dtype);
+  const Arithmetic arithmetic =
+      ArithmeticOf(compute, HasMathModes(matrix.routine) ? matrix.dtype : Dtype::kUnknown,
+                   has_mode ? handle.MathMode() : 0);
+  matrix.accumulate = arithmetic.accumulate;
+  matrix.math = arithmetic.math;
+  if (!has_handle || handle.HasHostScalars()) {
+    matrix.beta = BetaAt(arguments.beta, BetaFormatOf(matrix.routine, info.dtype()));
   }
+  const uint32_t signature =
+      InternMatrix(matrix, static_cast<uint32_t>(compute), call.entry, shapes::Provenance::kExact);
   cudaStream_t stream = nullptr;
   if (handle.handle != nullptr && handle.Stream(&stream)) {
     Begin(call, signature, stream);

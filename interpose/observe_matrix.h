@@ -143,21 +143,21 @@ struct Spmv : EndsPlainly {
   }
 };
 
-// Banded symmetric and triangular operands: opaque, sbmv, hbmv and ...
+// Banded symmetric and triangular operands (sbmv, hbmv and, below, tbmv, tbsv): k is the number of
+// stored diagonals, one more than the argument of that name.
 struct Sbmv : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int, Int, Pointer, Pointer, Int,
-                     Pointer, Int, Pointer, Pointer, Int) {
-    ObserveMatrix(call, {.handle = handle});
+  static void Before(HookedCall& call, Pointer handle, int, Int n, Int k, Pointer, Pointer, Int,
+                     Pointer, Int, Pointer beta, Pointer, Int) {
+    ObserveMatrix(call, {.handle = handle, .n = n, .k = int64_t{k} + 1, .beta = beta});
   }
 };
 
-// ... tbmv, tbsv.
 struct Tbmv : EndsPlainly {
   template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, int, Int, Int, Pointer, Int,
+  static void Before(HookedCall& call, Pointer handle, int, int, int, Int n, Int k, Pointer, Int,
                      Pointer, Int) {
-    ObserveMatrix(call, {.handle = handle});
+    ObserveMatrix(call, {.handle = handle, .n = n, .k = int64_t{k} + 1});
   }
 };
 
