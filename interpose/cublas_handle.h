@@ -3,6 +3,8 @@
 
 #include <cublas_v2.h>
 
+#include <cstring>
+
 #include "interpose/observe_types.h"
 #include "interpose/resolve.h"
 
@@ -49,6 +51,20 @@ inline bool HasHandleMode(shapes::Dtype operand) {
   using shapes::Dtype;
   return operand == Dtype::kF32 || operand == Dtype::kC32F32 || operand == Dtype::kF64 ||
          operand == Dtype::kC64F64;
+}
+
+// beta of cuBLAS 1, as the registers held it (entry_points.cc): on aarch64 the halves of a pair of
+// floats lie in a register each.
+inline shapes::BetaUse BetaInRegisters(const void* scalar, shapes::Dtype format) {
+#if !defined(__x86_64__)
+  if (format == shapes::Dtype::kC32F32 && scalar != nullptr) {
+    float pair[2];
+    std::memcpy(&pair[0], scalar, sizeof(float));
+    std::memcpy(&pair[1], static_cast<const char*>(scalar) + sizeof(double), sizeof(float));
+    return BetaAt(pair, format);
+  }
+#endif
+  return BetaAt(scalar, format);
 }
 
 }  // namespace mfutrace::interpose::observe

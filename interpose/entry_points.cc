@@ -123,8 +123,8 @@ template <>
 struct Abi<cuComplex> {
 #if defined(__x86_64__)
   using Type = double;
-#else
-  using Type = cuComplex;
+#else  // in a register each, as a pair of doubles is
+  using Type = cuDoubleComplex;
 #endif
 };
 template <>
@@ -343,8 +343,8 @@ extern const std::array<uint8_t, kEntryCount> mfu_hook_of_entry = kFirsts.hook_o
 #define MFU_16_HOOKS(i) MFU_4_HOOKS(i), MFU_4_HOOKS(i + 4), MFU_4_HOOKS(i + 8), MFU_4_HOOKS(i + 12)
 extern const HookTarget mfu_hook_targets[];
 const HookTarget mfu_hook_targets[] = {
-    MFU_16_HOOKS(0),  MFU_16_HOOKS(16), MFU_16_HOOKS(32),  MFU_16_HOOKS(48),  MFU_16_HOOKS(64),
-    MFU_16_HOOKS(80), MFU_16_HOOKS(96), MFU_16_HOOKS(112), MFU_16_HOOKS(128), MFU_16_HOOKS(144),
+    MFU_16_HOOKS(0),  MFU_16_HOOKS(16), MFU_16_HOOKS(32), MFU_16_HOOKS(48),
+    MFU_16_HOOKS(64), MFU_16_HOOKS(80), MFU_16_HOOKS(96), MFU_16_HOOKS(112),
 };
 #undef MFU_HOOK
 #undef MFU_4_HOOKS

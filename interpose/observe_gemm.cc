@@ -171,7 +171,8 @@ void ObserveGemm(HookedCall& call, const GemmArguments& arguments) {
   gemm.a_is_broadcast = has_strides && arguments.stride_a == 0;
   gemm.b_is_broadcast = has_strides && arguments.stride_b == 0;
   if (!has_handle || handle.HasHostScalars()) {
-    gemm.beta = BetaAt(arguments.beta, formats.scalar);
+    gemm.beta = arguments.is_legacy ? BetaInRegisters(arguments.beta, formats.scalar)
+                                    : BetaAt(arguments.beta, formats.scalar);
   }
   BeginOn(call, handle,
           InternGemm(gemm, static_cast<uint32_t>(formats.compute), call.entry,

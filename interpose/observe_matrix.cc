@@ -68,7 +68,9 @@ void ObserveMatrix(HookedCall& call, const MatrixArguments& arguments) {
   matrix.accumulate = arithmetic.accumulate;
   matrix.math = arithmetic.math;
   if (!has_handle || handle.HasHostScalars()) {
-    matrix.beta = BetaAt(arguments.beta, BetaFormatOf(matrix.routine, info.dtype()));
+    const Dtype format = BetaFormatOf(matrix.routine, info.dtype());
+    matrix.beta = arguments.is_legacy ? BetaInRegisters(arguments.beta, format)
+                                      : BetaAt(arguments.beta, format);
   }
   const uint32_t signature =
       InternMatrix(matrix, static_cast<uint32_t>(compute), call.entry, shapes::Provenance::kExact);
