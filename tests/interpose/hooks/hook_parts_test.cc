@@ -28,7 +28,7 @@ TEST(EntryTable, FindsEveryNameAndNoOther) {
   for (uint32_t i = 0; i < kEntryCount; ++i) {
     const auto entry = static_cast<Entry>(i);
     EXPECT_EQ(EntryNamed(NameOf(entry)), entry) << NameOf(entry);
-    EXPECT_EQ(EntryNamed((std::string(NameOf(entry)) + "x").c_str()), Entry::kCount);
+    EXPECT_EQ(EntryNamed((std::string(NameOf(entry)) + "_x").c_str()), Entry::kCount);
     names.insert(NameOf(entry));
   }
   EXPECT_EQ(names.size(), kEntryCount);
