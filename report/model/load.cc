@@ -22,14 +22,17 @@ namespace {
 
 namespace fact = trace::fact;
 
-enum class SignatureKind : uint8_t { kGemm, kCollective, kOpaque };
+enum class SignatureKind : uint8_t { kGemm, kMatrix, kCollective, kCompound, kOpaque };
 
 struct Signature {
   SignatureKind kind = SignatureKind::kOpaque;
   shapes::Provenance provenance = shapes::Provenance::kNone;
   shapes::Gemm gemm;
+  shapes::Matrix matrix;
   shapes::Collective collective;
-  uint32_t communicator = 0;  // index in the file
+  std::vector<trace::CompoundMember> members;  // of a compound
+  std::string label;                           // of a compound; empty = named after its members
+  uint32_t communicator = 0;                   // index in the file
   std::string entry;
   std::string reason;
 };
@@ -63,6 +66,12 @@ class Loader : public trace::Visitor {
   void OnGemmSignature(const trace::GemmSignature& record) override;
   void OnCollectiveSignature(const trace::CollectiveSignature& record) override;
   void OnOpaqueSignature(const trace::OpaqueSignature& record) override;
+  void OnMatrixSignature(const trace::MatrixSignature& record) override;
+  void OnCompoundSignature(const trace::CompoundSignature& record) override;
+  void OnCompoundMember(const trace::CompoundMember& record) override {
+    const auto found = signatures_.find(record.compound);
+    if (found != signatures_.end()) found->second.members.push_back(record);
+  }
   void OnCall(const trace::Call& call) override;
   void OnCount(const trace::CountRecord& count) override;
   void OnCounter(const trace::CounterRecord& counter) override {
@@ -97,6 +106,7 @@ class Loader : public trace::Visitor {
   }
   uint32_t CommunicatorIn(DeviceBuilder& device, uint32_t index);
   uint32_t OpIn(DeviceBuilder& device, uint32_t signature);
+  Op CompoundOp(const Signature& compound) const;
   uint32_t WorkOf(DeviceBuilder& device, const trace::Call& call, const trace::LaneRecord& lane,
                   uint32_t op);
   void MergeUnknownDevice();
@@ -170,6 +180,54 @@ void Loader::OnOpaqueSignature(const trace::OpaqueSignature& record) {
   signature.reason = String(record.reason);
 }
 
+void Loader::OnMatrixSignature(const trace::MatrixSignature& record) {
+  Signature& signature = signatures_[record.id];
+  signature.kind = SignatureKind::kMatrix;
+  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
+  signature.entry = String(record.entry);
+  shapes::Matrix& matrix = signature.matrix;
+  matrix.m = record.m;
+  matrix.n = record.n;
+  matrix.k = record.k;
+  matrix.batch = record.batch;
+  matrix.dtype = static_cast<shapes::Dtype>(record.dtype);
+  matrix.result = static_cast<shapes::Dtype>(record.result);
+  matrix.accumulate = static_cast<shapes::Dtype>(record.accumulate);
+  matrix.math = static_cast<shapes::MathMode>(record.math);
+  matrix.routine = static_cast<shapes::MatrixRoutine>(record.routine);
+  matrix.side = static_cast<shapes::Side>(record.side);
+  matrix.beta = static_cast<shapes::BetaUse>(record.beta);
+  matrix.gauss_3m = (record.flags & trace::kGauss3m) != 0;
+}
+
+void Loader::OnCompoundSignature(const trace::CompoundSignature& record) {
+  Signature& signature = signatures_[record.id];
+  signature.kind = SignatureKind::kCompound;
+  signature.entry = String(record.entry);
+  signature.label = String(record.label);
+}
+
+Op Loader::CompoundOp(const Signature& compound) const {
+  std::vector<OpPart> parts;
+  parts.reserve(compound.members.size());
+  for (const trace::CompoundMember& member : compound.members) {
+    const auto found = signatures_.find(member.signature);
+    OpPart part;
+    part.count = member.count;
+    if (found != signatures_.end() && found->second.kind == SignatureKind::kGemm) {
+      part.op = OpOf(found->second.gemm, found->second.provenance);
+      part.gemm = found->second.gemm;
+    } else if (found != signatures_.end() && found->second.kind == SignatureKind::kMatrix) {
+      part.op = OpOf(found->second.matrix, found->second.provenance);
+    }
+    parts.push_back(std::move(part));
+  }
+  Op op = OpOf(parts);
+  if (!compound.label.empty()) op.label = compound.label;
+  if (op.label.empty()) op.label = compound.entry.empty() ? "unnamed" : compound.entry;
+  return op;
+}
+
 uint32_t Loader::CommunicatorIn(DeviceBuilder& device, uint32_t index) {
   const auto [found, is_new] = device.communicator_of_index.try_emplace(index, kNoIndex);
   if (!is_new) return found->second;
@@ -196,6 +254,12 @@ uint32_t Loader::OpIn(DeviceBuilder& device, uint32_t id) {
   switch (facts.kind) {
     case SignatureKind::kGemm:
       op = OpOf(facts.gemm, facts.provenance);
+      break;
+    case SignatureKind::kMatrix:
+      op = OpOf(facts.matrix, facts.provenance);
+      break;
+    case SignatureKind::kCompound:
+      op = CompoundOp(facts);
       break;
     case SignatureKind::kCollective:
       op = OpOf(facts.collective, facts.provenance);

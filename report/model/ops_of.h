@@ -2,7 +2,9 @@
 // importers call it, so that one shape has one label and one count whatever it was read from.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "report/model/timeline.h"
@@ -16,6 +18,17 @@ Op OpOf(const shapes::Convolution& convolution, shapes::Provenance provenance);
 Op OpOf(const shapes::Matrix& matrix, shapes::Provenance provenance);
 Op OpOf(const shapes::Rnn& rnn, shapes::Provenance provenance);
 Op OpOf(const shapes::Collective& collective, shapes::Provenance provenance);
+
+// One operation of several that a call does at once, and how often.
+struct OpPart {
+  Op op;
+  uint64_t count = 1;
+  std::optional<shapes::Gemm> gemm;  // what `op` was made of, if it is a product
+};
+// The call as one operation: sums of its parts, unknown where one of them is. Products alone are
+// labelled "grouped gemm bf16 8 groups, 4096x512x1024": rows of all groups, then what they share,
+// or "512-1024" from least to most. Otherwise the label is empty, for the caller to fill.
+Op OpOf(const std::vector<OpPart>& parts);
 
 // Headline of a command line whose arguments are joined by NUL bytes: the program without its
 // folder and the words after it, cut at 60 characters.
