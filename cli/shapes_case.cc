@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/json_fields.h"
+#include "cli/shapes_case_attention.h"
 #include "shapes/flops.h"
 #include "shapes/matrix.h"
 #include "shapes/rnn.h"
@@ -59,21 +60,6 @@ Dtype DtypeOf(const std::string& name) {
   return shapes::DtypeNamed(name);
 }
 
-Dtype DtypeOfWidth(uint64_t bytes) {
-  switch (bytes) {
-    case 1:
-      return Dtype::kI8;
-    case 2:
-      return Dtype::kBf16;
-    case 4:
-      return Dtype::kF32;
-    case 8:
-      return Dtype::kF64;
-    default:
-      return Dtype::kUnknown;
-  }
-}
-
 // "real_f64", "complex_f32"; without a format ("real", "complex") the widest, whose FLOPs are the
 // same. Cases without any type are real.
 Dtype DtypeOfType(Fields& args) {
@@ -101,18 +87,6 @@ shapes::BetaUse BetaOf(Fields& args) {
   const rapidjson::Value* beta = args.Find("beta");
   const bool is_zero = beta != nullptr && beta->IsNumber() && beta->GetDouble() == 0;
   return is_zero ? shapes::BetaUse::kZero : shapes::BetaUse::kNonzero;
-}
-
-template <typename Shape>
-Figures Counted(const Shape& shape) {
-  Figures figures;
-  figures.executed_flop = shapes::ExecutedFlop(shape);
-  figures.model_flop = shapes::ModelFlop(shape);
-  figures.conventional_flop = figures.executed_flop;
-  figures.full_executed_flop = figures.executed_flop;
-  figures.full_model_flop = figures.model_flop;
-  figures.least_bytes = shapes::LeastBytes(shape);
-  return figures;
 }
 
 Figures GemmFigures(const std::string& op, Fields& args) {
@@ -175,129 +149,6 @@ Figures MatrixFigures(shapes::MatrixRoutine routine, Fields& args) {
   Figures figures = Counted(matrix);
   figures.conventional_flop = shapes::ConventionalFlop(matrix);
   return figures;
-}
-
-// A list of lengths; [4096, "x64"] is 64 times 4096. As (length, how often).
-std::vector<std::pair<uint64_t, uint64_t>> Lengths(Fields& args, const char* name) {
-  std::vector<std::pair<uint64_t, uint64_t>> lengths;
-  const rapidjson::Value* list = args.Find(name);
-  if (list == nullptr || !list->IsArray()) {
-    args.Complain(std::string("no list \"") + name + "\"");
-    return lengths;
-  }
-  for (const rapidjson::Value& item : list->GetArray()) {
-    if (const std::optional<uint64_t> length = WholeNumber(item)) {
-      lengths.emplace_back(*length, 1);
-      continue;
-    }
-    uint64_t times = 0;
-    const std::string text = item.IsString() ? item.GetString() : "";
-    if (text.size() >= 2 && text.size() <= 10 && text[0] == 'x' && !lengths.empty() &&
-        text.find_first_not_of("0123456789", 1) == std::string::npos) {
-      times = std::stoull(text.substr(1));
-    }
-    if (times == 0) {
-      args.Complain(std::string("\"") + name + "\" holds what is no length");
-      return {};
-    }
-    lengths.back().second = times;
-  }
-  return lengths;
-}
-
-shapes::Attention AttentionOf(Fields& args) {
-  shapes::Attention attention;
-  attention.batch = 1;
-  attention.heads_q = args.Number("h_q");
-  attention.heads_kv = args.Number("h_kv");
-  attention.head_dim_qk = args.Number("d_qk");
-  attention.head_dim_v = args.Number("d_v");
-  attention.window_left = args.Signed("window_left").value_or(-1);
-  attention.window_right = args.Signed("window_right").value_or(-1);
-  // Two bytes an element where a case does not say.
-  attention.dtype = DtypeOfWidth(args.Number("bytes_per_elem", 2));
-  const std::string mask = args.Text("mask");
-  const std::string align = args.Text("align");
-  if (mask == "causal") {
-    // Sources that leave the alignment out have squares, or are FlashAttention's.
-    attention.mask =
-        align == "top_left" ? shapes::Mask::kCausalTopLeft : shapes::Mask::kCausalBottomRight;
-  } else if (mask == "none") {
-    attention.mask = shapes::Mask::kNone;
-  } else {
-    args.Complain("no arithmetic for the mask \"" + mask + "\"");
-  }
-  return attention;
-}
-
-Figures AttentionFigures(const Operation& operation, Fields& args) {
-  std::vector<shapes::Attention> calls;
-  std::optional<shapes::Attention> longest;
-  const shapes::Attention like = AttentionOf(args);
-  if (args.Has("seqlens_q")) {
-    const auto lengths_q = Lengths(args, "seqlens_q");
-    const auto lengths_k = Lengths(args, "seqlens_k");
-    if (lengths_q.size() != lengths_k.size()) {
-      args.Complain("\"seqlens_q\" and \"seqlens_k\" differ in length");
-      return {};
-    }
-    // Without the lengths the window's place is not known either.
-    longest = like;
-    longest->batch = 0;
-    longest->window_left = longest->window_right = -1;
-    for (size_t i = 0; i < lengths_q.size(); ++i) {
-      shapes::Attention call = like;
-      call.batch = lengths_q[i].second;
-      call.seq_q = lengths_q[i].first;
-      call.seq_k = lengths_k[i].first;
-      if (lengths_q[i].second != lengths_k[i].second) {
-        args.Complain("\"seqlens_q\" and \"seqlens_k\" differ in length");
-      }
-      longest->batch = Sum(longest->batch, call.batch);
-      longest->seq_q = std::max(longest->seq_q, call.seq_q);
-      longest->seq_k = std::max(longest->seq_k, call.seq_k);
-      calls.push_back(call);
-    }
-  } else {
-    shapes::Attention call = like;
-    call.batch = args.Number("b");
-    call.seq_q = args.Number("s_q");
-    call.seq_k = args.Number("s_k");
-    calls.push_back(call);
-  }
-
-  Figures sum;
-  sum.least_bytes = 0;
-  const bool is_math = args.Text("backend") == "math";
-  uint64_t source_flop = 0;
-  for (shapes::Attention call : calls) {
-    const bool has_window = call.window_left >= 0 || call.window_right >= 0;
-    if (call.mask == shapes::Mask::kNone && has_window && call.seq_q != call.seq_k &&
-        args.Text("align") == "top_left") {
-      args.Complain("no arithmetic for a window from the top left without a causal mask");
-    }
-    sum.kept_pairs.push_back(shapes::KeptPairs(call));
-    for (const bool is_backward : {false, true}) {
-      if (is_backward ? !operation.is_backward() : !operation.forward) continue;
-      call.pass = is_backward ? shapes::Pass::kBackward : shapes::Pass::kForward;
-      Figures figures = Counted(call);
-      shapes::Attention full = call;
-      full.mask = shapes::Mask::kNone;
-      full.window_left = full.window_right = -1;
-      figures.full_executed_flop = shapes::FullRectangleFlop(call);
-      figures.full_model_flop = shapes::ModelFlop(full);
-      // PyTorch's math backend keeps the scores: its backward has four products.
-      source_flop =
-          Sum(source_flop, is_math ? figures.full_model_flop : figures.full_executed_flop);
-      AddFigures(figures, 1, &sum);
-    }
-  }
-  if (args.Text("counted_as") == "full") sum.source_flop = source_flop;
-  if (longest.has_value()) {
-    longest->pass = operation.forward ? shapes::Pass::kForward : shapes::Pass::kBackward;
-    sum.longest_flop = shapes::ExecutedFlop(*longest);
-  }
-  return sum;
 }
 
 std::array<uint64_t, 3> Sizes(Fields& args, const char* name, uint64_t fallback) {
@@ -411,7 +262,7 @@ Figures CollectiveFigures(shapes::CollectiveKind kind, Fields& args) {
 
 // Core attention of a whole training step: `layers` forwards and as many backwards.
 Figures AttentionTotal(Fields& args) {
-  const Figures layer = AttentionFigures({"attention", true, true, true}, args);
+  const Figures layer = AttentionFigures(true, true, args);
   Figures figures;
   AddFigures(layer, args.Number("layers"), &figures);
   figures.is_model = true;
@@ -420,6 +271,21 @@ Figures AttentionTotal(Fields& args) {
 
 }  // namespace
 
+Dtype DtypeOfWidth(uint64_t bytes) {
+  switch (bytes) {
+    case 1:
+      return Dtype::kI8;
+    case 2:
+      return Dtype::kBf16;
+    case 4:
+      return Dtype::kF32;
+    case 8:
+      return Dtype::kF64;
+    default:
+      return Dtype::kUnknown;
+  }
+}
+
 FiguresOrError FiguresOf(const std::string& op, const rapidjson::Value& args) {
   Fields fields(args);
   const Operation operation = OperationOf(op);
@@ -427,7 +293,7 @@ FiguresOrError FiguresOf(const std::string& op, const rapidjson::Value& args) {
   if (op == "gemm" || op == "gemm3m") {
     figures = GemmFigures(op, fields);
   } else if (operation.base == "attention" || operation.base == "attention_varlen") {
-    figures = AttentionFigures(operation, fields);
+    figures = AttentionFigures(operation.forward, operation.is_backward(), fields);
   } else if (operation.base == "conv" || operation.base == "conv_transpose") {
     figures = ConvolutionFigures(operation, fields);
   } else if (operation.base == "rnn") {
