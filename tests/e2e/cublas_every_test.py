@@ -14,19 +14,7 @@ import mfut
 import truth
 
 # Entry points of the job that may lack a row, as patterns of whole names.
-UNCOUNTED = [
-    r"cublas[SDCZ](gemm|symm|syrk|syr2k|trmm|trsm|gemv)", r"cublas[CZ](hemm|herk|her2k|ger[uc]|hemv)",
-    r"cublas[SD](ger|symv)",  # the legacy interface
-    r"cublas([SDCZH]gemm|Cgemm3m|Gemm)Batched(Ex)?(_64)?", r"cublasCgemm3mStridedBatched(_64)?",
-    r"cublas([SD]gemm|Gemm)GroupedBatched(Ex)?(_64)?", r"cublas[CZ]gemm3m(_64)?",
-    r"cublas(S|C)gemm(3m)?Ex(_64)?", r"cublasUint8gemmBias",
-    r"cublasC(syrk|herk)(3m)?Ex(_64)?", r"cublas[SDCZ](syrkx|herkx|geam|dgmm|trsmBatched)(_64)?",
-    r"cublas[SDCZ](symm|syrk|syr2k|hemm|herk|her2k|trmm|trsm)_v2(_64)?",
-    r"cublas([SDCZ]|HSH|HSS|TST|TSS)gemv(Strided)?Batched(_64)?",
-    r"cublas[SDCZ](ge|gb|sy|he|sb|hb|sp|hp|tr|tb|tp)mv_v2(_64)?", r"cublas[SDCZ]t[rbp]sv_v2(_64)?",
-    r"cublas[SDCZ](ger[uc]?|syr2?|her2?|spr2?|hpr2?)_v2(_64)?",
-    r"cublas[SDCZ](getrf|getrs|getri|matinv|geqrf|gels)Batched",
-]
+UNCOUNTED = []
 # Rows of cuBLAS that do no arithmetic.
 NOT_COMPUTE = set()
 
@@ -38,7 +26,7 @@ ROUTINES = {"symm": 1, "hemm": 2, "syrk": 3, "herk": 4, "syr2k": 5, "her2k": 6, 
 # Banded and packed forms are the routine with another way to store its matrix.
 STORED = {"sbmv": "symv", "hbmv": "hemv", "spmv": "symv", "hpmv": "hemv", "tbmv": "trmv", "tpmv": "trmv",
           "tbsv": "trsv", "tpsv": "trsv", "spr": "syr", "hpr": "her", "spr2": "syr2", "hpr2": "her2",
-          "geru": "ger", "gerc": "ger"}
+          "spmm": "symm", "geru": "ger", "gerc": "ger"}
 SIDES = {"left": 0, "right": 1}
 
 
@@ -46,7 +34,7 @@ def routine_of(name):
     """"cublasCherk3mEx_64" -> "herk", by the name alone."""
     base = re.sub(r"_64$|_v2$", "", re.sub(r"_64$", "", name))
     base = re.sub(r"(StridedBatched|Batched|3mEx|Ex)$", "", base)
-    base = re.fullmatch(r"cublas(?:HSH|HSS|TST|TSS|[SDCZH])(\w+)", base).group(1)
+    base = re.fullmatch(r"cublas(?:Xt)?(?:HSH|HSS|TST|TSS|[SDCZH])(\w+)", base).group(1)
     return STORED.get(base, base)
 
 

@@ -223,6 +223,7 @@ int main(int argc, char** argv) {
   }
   Grouped();
   jobs::CallLegacy(g_operands, g_only_lists);
+  jobs::CallXt(g_operands, g_only_lists);
   if (g_only_lists) return 0;
   jobs::Check(cudaDeviceSynchronize());
   jobs::Check(cublasDestroy(g_operands.handle));

@@ -1,6 +1,6 @@
 // Calls a BLAS function with arguments made from its type: handles, operands, and numbers that are
 // all different and grow from left to right, so that no two dimensions of a call are equal and
-// every leading dimension is large enough. Used by the two halves of the job cublas_every.
+// every leading dimension is large enough. Used by the parts of the job cublas_every.
 #pragma once
 
 #include <cuComplex.h>
@@ -15,10 +15,13 @@
 #include <type_traits>
 #include <utility>
 
+struct cublasXtContext;
+
 namespace jobs {
 
 struct Operands {
   cublasHandle_t handle = nullptr;
+  cublasXtContext* xt_handle = nullptr;
   void* memory = nullptr;    // of the device; all zero
   void* pointers = nullptr;  // of the device; all to `memory`
 };
@@ -39,7 +42,8 @@ struct Manner {
 };
 
 template <typename T>
-inline constexpr bool kIsIndex = std::is_same_v<T, int> || std::is_same_v<T, int64_t>;
+inline constexpr bool kIsIndex =
+    std::is_same_v<T, int> || std::is_same_v<T, int64_t> || std::is_same_v<T, size_t>;
 
 class Arguments {
  public:
@@ -53,6 +57,8 @@ class Arguments {
   T Make() {
     if constexpr (std::is_same_v<T, cublasHandle_t>) {
       return operands_.handle;
+    } else if constexpr (std::is_same_v<T, cublasXtContext*>) {
+      return operands_.xt_handle;
     } else if constexpr (kIsIndex<T>) {
       return static_cast<T>(Number());
     } else if constexpr (std::is_same_v<T, long long>) {

@@ -1,4 +1,5 @@
-// The legacy half of the job cublas_every: its header cannot stand beside cublas_v2.h.
+// Parts of the job cublas_every: the legacy interface, whose header cannot stand beside
+// cublas_v2.h, and cublasXt.
 #pragma once
 
 #include "cublas_every.h"
@@ -6,5 +7,6 @@
 namespace jobs {
 
 void CallLegacy(const Operands& operands, bool only_lists);
+void CallXt(const Operands& operands, bool only_lists);
 
 }  // namespace jobs

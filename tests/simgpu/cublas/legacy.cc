@@ -108,6 +108,70 @@ void Finish(const RoutineCall& call) {
     call.Fill(Fill(fill)).Size(0, n).Operand(lda, n, call.triangle(n));                     \
     Finish(call.Vector(incx, n).Vector(incy, n));                                           \
   }
+#define SIM_GBMV(name, T)                                                                   \
+  void CUBLASWINAPI name(char op, int m, int n, int lower, int upper, T, const T*, int lda, \
+                         const T*, int incx, T, T*, int incy) {                             \
+    RoutineCall call(#name, Routine::kGbmv, kTypeOf<T>);                                    \
+    const int64_t rows = int64_t{lower} + upper + 1;                                        \
+    call.Operation(Op(op)).Size(m, n).Band(lower, upper).Operand(lda, rows, rows* n);       \
+    Finish(call.Vector(incx, n).Vector(incy, m));                                           \
+  }
+#define SIM_SBMV(name, T)                                                                          \
+  void CUBLASWINAPI name(char fill, int n, int k, T, const T*, int lda, const T*, int incx, T, T*, \
+                         int incy) {                                                               \
+    RoutineCall call(#name, Routine::kSbmv, kTypeOf<T>);                                           \
+    call.Fill(Fill(fill)).Size(0, n, k).Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n);        \
+    Finish(call.Vector(incx, n).Vector(incy, n));                                                  \
+  }
+#define SIM_SPMV(name, T)                                                                      \
+  void CUBLASWINAPI name(char fill, int n, T, const T*, const T*, int incx, T, T*, int incy) { \
+    RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                       \
+    call.Fill(Fill(fill)).Size(0, n).Vector(1, call.triangle(n));                              \
+    Finish(call.Vector(incx, n).Vector(incy, n));                                              \
+  }
+#define SIM_TRMV(name, T, routine)                                                        \
+  void CUBLASWINAPI name(char fill, char op, char diagonal, int n, const T*, int lda, T*, \
+                         int incx) {                                                      \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                \
+    call.Fill(Fill(fill)).Operation(Op(op)).Diagonal(Diagonal(diagonal)).Size(0, n);      \
+    Finish(call.Operand(lda, n, call.triangle(n)).Vector(incx, 2 * n));                   \
+  }
+#define SIM_TBMV(name, T, routine)                                                               \
+  void CUBLASWINAPI name(char fill, char op, char diagonal, int n, int k, const T*, int lda, T*, \
+                         int incx) {                                                             \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                       \
+    call.Fill(Fill(fill)).Operation(Op(op)).Diagonal(Diagonal(diagonal)).Size(0, n, k);          \
+    Finish(call.Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n).Vector(incx, 2 * n));         \
+  }
+#define SIM_TPMV(name, T, routine)                                                           \
+  void CUBLASWINAPI name(char fill, char op, char diagonal, int n, const T*, T*, int incx) { \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                   \
+    call.Fill(Fill(fill)).Operation(Op(op)).Diagonal(Diagonal(diagonal)).Size(0, n);         \
+    Finish(call.Vector(1, call.triangle(n)).Vector(incx, 2 * n));                            \
+  }
+#define SIM_SYR(name, T, S)                                                                     \
+  void CUBLASWINAPI name(char fill, int n, S, const T*, int incx, T*, int lda) {                \
+    RoutineCall call(#name, Routine::kSyr, kTypeOf<T>);                                         \
+    Finish(call.Fill(Fill(fill)).Size(0, n).Vector(incx, n).Operand(lda, n, call.triangle(n))); \
+  }
+#define SIM_SPR(name, T, S)                                                               \
+  void CUBLASWINAPI name(char fill, int n, S, const T*, int incx, T*) {                   \
+    RoutineCall call(#name, Routine::kSyr, kTypeOf<T>);                                   \
+    Finish(call.Fill(Fill(fill)).Size(0, n).Vector(incx, n).Vector(1, call.triangle(n))); \
+  }
+#define SIM_SYR2(name, T)                                                                 \
+  void CUBLASWINAPI name(char fill, int n, T, const T*, int incx, const T*, int incy, T*, \
+                         int lda) {                                                       \
+    RoutineCall call(#name, Routine::kSyr2, kTypeOf<T>);                                  \
+    call.Fill(Fill(fill)).Size(0, n).Vector(incx, n).Vector(incy, n);                     \
+    Finish(call.Operand(lda, n, call.triangle(n)));                                       \
+  }
+#define SIM_SPR2(name, T)                                                                   \
+  void CUBLASWINAPI name(char fill, int n, T, const T*, int incx, const T*, int incy, T*) { \
+    RoutineCall call(#name, Routine::kSyr2, kTypeOf<T>);                                    \
+    call.Fill(Fill(fill)).Size(0, n).Vector(incx, n).Vector(incy, n);                       \
+    Finish(call.Vector(1, call.triangle(n)));                                               \
+  }
 
 extern "C" {
 
@@ -156,5 +220,41 @@ SIM_SYMV(cublasSsymv, float)
 SIM_SYMV(cublasDsymv, double)
 SIM_SYMV(cublasChemv, cuComplex)
 SIM_SYMV(cublasZhemv, cuDoubleComplex)
+#define SIM_VECTORS(letter, T)             \
+  SIM_GBMV(cublas##letter##gbmv, T)        \
+  SIM_TRMV(cublas##letter##trmv, T, kTrmv) \
+  SIM_TRMV(cublas##letter##trsv, T, kTrsv) \
+  SIM_TBMV(cublas##letter##tbmv, T, kTbmv) \
+  SIM_TBMV(cublas##letter##tbsv, T, kTbsv) \
+  SIM_TPMV(cublas##letter##tpmv, T, kTrmv) \
+  SIM_TPMV(cublas##letter##tpsv, T, kTrsv)
+SIM_VECTORS(S, float)
+SIM_VECTORS(D, double)
+SIM_VECTORS(C, cuComplex)
+SIM_VECTORS(Z, cuDoubleComplex)
+SIM_SBMV(cublasSsbmv, float)
+SIM_SPMV(cublasSspmv, float)
+SIM_SYR(cublasSsyr, float, float)
+SIM_SPR(cublasSspr, float, float)
+SIM_SYR2(cublasSsyr2, float)
+SIM_SPR2(cublasSspr2, float)
+SIM_SBMV(cublasDsbmv, double)
+SIM_SPMV(cublasDspmv, double)
+SIM_SYR(cublasDsyr, double, double)
+SIM_SPR(cublasDspr, double, double)
+SIM_SYR2(cublasDsyr2, double)
+SIM_SPR2(cublasDspr2, double)
+SIM_SBMV(cublasChbmv, cuComplex)
+SIM_SPMV(cublasChpmv, cuComplex)
+SIM_SYR(cublasCher, cuComplex, float)
+SIM_SPR(cublasChpr, cuComplex, float)
+SIM_SYR2(cublasCher2, cuComplex)
+SIM_SPR2(cublasChpr2, cuComplex)
+SIM_SBMV(cublasZhbmv, cuDoubleComplex)
+SIM_SPMV(cublasZhpmv, cuDoubleComplex)
+SIM_SYR(cublasZher, cuDoubleComplex, double)
+SIM_SPR(cublasZhpr, cuDoubleComplex, double)
+SIM_SYR2(cublasZher2, cuDoubleComplex)
+SIM_SPR2(cublasZhpr2, cuDoubleComplex)
 
 }  // extern "C"
