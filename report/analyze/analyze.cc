@@ -328,10 +328,12 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   if (absl::Status status = FillSteady(devices, state_->options, peaks, result); !status.ok()) {
     return status;
   }
-  result.ops = MergeOps(devices, [&](const std::string& gpu, shapes::PeakRate rate) {
+  const auto peak_of = [&](const std::string& gpu, shapes::PeakRate rate) {
     const std::optional<Peak> peak = peaks.Find(gpu, rate);
     return peak.has_value() ? std::optional<uint64_t>(peak->flop_per_s) : std::nullopt;
-  });
+  };
+  result.ops = MergeOps(devices, peak_of,
+                        [&](const std::string& gpu) { return peaks.MemoryBytesPerSecond(gpu); });
   NameOpaque(result.ops, result.quality);
   result.communicators = MergeCommunicators(devices);
   for (auto& [rank, compat] : state_->compat_hta) {

@@ -146,6 +146,18 @@ std::optional<Peak> PeakTable::FindExactly(const std::string& gpu, shapes::PeakR
   return Peak{*flop_per_s, std::string(known->source)};
 }
 
+std::optional<uint64_t> PeakTable::MemoryBytesPerSecond(const std::string& gpu) const {
+  if (gpu.empty()) return std::nullopt;
+  for (const UserGpu& user : user_peaks_.gpus) {
+    if (user.name != gpu) continue;
+    if (user.memory_bytes_per_s != 0) return user.memory_bytes_per_s;
+    break;
+  }
+  const shapes::Gpu* known = shapes::FindGpu(gpu);
+  if (known == nullptr || known->memory_bytes_per_s == 0) return std::nullopt;
+  return known->memory_bytes_per_s;
+}
+
 bool PeakTable::Knows(const std::string& gpu) const {
   if (gpu.empty()) return false;
   return shapes::FindGpu(gpu) != nullptr ||

@@ -47,6 +47,25 @@ OpResult RowOf(const Op& op, uint64_t calls) {
   return row;
 }
 
+// Launching a kernel and draining it takes a few microseconds whatever it does (NVIDIA's CUDA C++
+// Best Practices Guide has launches in that order): below this the roofline is out of reach.
+constexpr double kLatencyNs = 5000;
+
+void FillRoofline(OpResult& row) {
+  if (row.calls == 0 || !row.flop_executed.has_value() || !row.bytes_least.has_value() ||
+      row.peak_flop_per_s.value_or(0) == 0 || row.memory_bytes_per_s.value_or(0) == 0) {
+    return;
+  }
+  const double calls = static_cast<double>(row.calls);
+  const double compute_ns = static_cast<double>(*row.flop_executed) / calls * 1e9 /
+                            static_cast<double>(*row.peak_flop_per_s);
+  const double memory_ns = static_cast<double>(*row.bytes_least) / calls * 1e9 /
+                           static_cast<double>(*row.memory_bytes_per_s);
+  row.roofline_ns_per_call = std::max(compute_ns, memory_ns);
+  row.bound = compute_ns >= memory_ns ? "compute" : "memory";
+  if (*row.roofline_ns_per_call < kLatencyNs) row.bound = "latency";
+}
+
 struct OpTime {
   int64_t ns = 0;
   uint64_t timed_calls = 0;
@@ -107,7 +126,8 @@ void SummarizeOps(const Timeline& timeline, const std::vector<uint64_t>& calls_b
 
 std::vector<OpResult> MergeOps(
     std::span<const DeviceSummary> devices,
-    const std::function<std::optional<uint64_t>(const std::string& gpu, shapes::PeakRate)>& peak) {
+    const std::function<std::optional<uint64_t>(const std::string& gpu, shapes::PeakRate)>& peak,
+    const std::function<std::optional<uint64_t>(const std::string& gpu)>& memory) {
   std::map<Key, size_t> index;
   std::vector<OpResult> rows;
   for (const DeviceSummary& device : devices) {
@@ -116,6 +136,7 @@ std::vector<OpResult> MergeOps(
       if (device.op_rates[i].has_value() && row.flop_executed.has_value()) {
         row.peak_flop_per_s = peak(device.gpu, *device.op_rates[i]);
       }
+      if (row.bytes_least.has_value()) row.memory_bytes_per_s = memory(device.gpu);
       const auto [found, is_new] = index.try_emplace(KeyOf(row), rows.size());
       if (is_new) {
         rows.push_back(std::move(row));
@@ -124,8 +145,10 @@ std::vector<OpResult> MergeOps(
       OpResult& into = rows[found->second];
       Merge(into, row);
       if (into.peak_flop_per_s != row.peak_flop_per_s) into.peak_flop_per_s.reset();
+      if (into.memory_bytes_per_s != row.memory_bytes_per_s) into.memory_bytes_per_s.reset();
     }
   }
+  for (OpResult& row : rows) FillRoofline(row);
   std::sort(rows.begin(), rows.end(), [](const OpResult& a, const OpResult& b) {
     const int64_t a_ns = a.time_ns.value_or(-1);
     const int64_t b_ns = b.time_ns.value_or(-1);

@@ -20,9 +20,11 @@ void SummarizeOps(const Timeline& timeline, const std::vector<uint64_t>& calls_b
                   DeviceSummary& summary);
 
 // Rows with equal label, kind, format and provenance become one; most time first, then most FLOPs.
-// `peak` gives the peak of a device's rate; a row whose devices differ in it has none.
+// `peak` gives the peak of a device's rate, `memory` its bandwidth; a row whose devices differ in
+// one of them does not have it, and no roofline.
 std::vector<OpResult> MergeOps(
     std::span<const DeviceSummary> devices,
-    const std::function<std::optional<uint64_t>(const std::string& gpu, shapes::PeakRate)>& peak);
+    const std::function<std::optional<uint64_t>(const std::string& gpu, shapes::PeakRate)>& peak,
+    const std::function<std::optional<uint64_t>(const std::string& gpu)>& memory);
 
 }  // namespace mfutrace::report

@@ -36,6 +36,16 @@ inline std::optional<double> FlopPerSecond(const OpResult& op) {
   return *rate * static_cast<double>(op.timed_calls) / static_cast<double>(op.calls);
 }
 
+// Share of the roofline reached: the time its timed calls would take there over the time they took.
+// Over 1 where operands stay in the cache, or for the reasons an MFU is; never clamped.
+inline std::optional<double> OfRoofline(const OpResult& op) {
+  if (!op.roofline_ns_per_call.has_value() || !op.time_ns.has_value() || *op.time_ns <= 0) {
+    return std::nullopt;
+  }
+  return *op.roofline_ns_per_call * static_cast<double>(op.timed_calls) /
+         static_cast<double>(*op.time_ns);
+}
+
 inline std::optional<double> OfPeak(const OpResult& op) {
   const std::optional<double> rate = FlopPerSecond(op);
   if (!rate.has_value() || !op.peak_flop_per_s.has_value() || *op.peak_flop_per_s == 0) {

@@ -87,6 +87,12 @@ struct OpResult {
   std::optional<int64_t> time_ns;  // sum of GPU time of its timed calls
   uint64_t timed_calls = 0;
   std::optional<uint64_t> peak_flop_per_s;
+  std::optional<uint64_t> memory_bytes_per_s;
+  // Time a call would take at the peak or at full memory bandwidth, whichever is longer, and which
+  // of the two that is: "compute", "memory", or "latency" where the time is too short to be
+  // reached. Unknown (empty) without FLOPs, bytes, peak or bandwidth.
+  std::optional<double> roofline_ns_per_call;
+  std::string bound;
 };
 
 struct CommunicatorResult {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "report/analyze/rates.h"
 #include "report/render/units.h"
 
 namespace mfutrace::report {
@@ -149,6 +150,9 @@ std::string OpText(const OpResult& op) {
       .Add("flop_executed", Value(op.flop_executed))
       .Add("bytes_least", Value(op.bytes_least))
       .Add("time_ns", Value(op.time_ns))
+      .Add("bound", TextOrNull(op.bound))
+      .Add("roofline_ns_per_call", Value(op.roofline_ns_per_call))
+      .Add("of_roofline", Value(OfRoofline(op)))
       .Add("provenance", TextOrNull(op.provenance));
   return object.Text();
 }

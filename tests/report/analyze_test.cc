@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "report/analyze/rates.h"
 #include "report/model/load.h"
 #include "tests/report/native_trace.h"
 #include "trace/contract.h"
@@ -134,6 +135,14 @@ TEST(Analyze, TwoRanksOnPaper) {
   EXPECT_EQ(result->ops[0].flop_executed, flop * 2);
   EXPECT_EQ(result->ops[0].bytes_least, absl::uint128(40) * 3 * 2 * 1024 * 1024);
   EXPECT_EQ(result->ops[0].peak_flop_per_s, 989'400'000'000'000u);
+  // 1024^3 in bf16 at 989.4 TFLOP/s: 2.17 us, longer than 6 MiB at 3.35 TB/s, too short to be
+  // reached.
+  ASSERT_TRUE(result->ops[0].roofline_ns_per_call.has_value());
+  EXPECT_NEAR(*result->ops[0].roofline_ns_per_call, 2170.5, 0.1);
+  EXPECT_EQ(result->ops[0].bound, "latency");
+  EXPECT_NEAR(*OfRoofline(result->ops[0]), 0.021705, 1e-6);
+  EXPECT_EQ(result->ops[1].bound, "");
+  EXPECT_FALSE(result->ops[1].roofline_ns_per_call.has_value());
   EXPECT_EQ(result->ops[1].time_ns, 20 * 80'000);
   EXPECT_FALSE(result->ops[1].flop_executed.has_value());
 

@@ -121,8 +121,10 @@ TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   ASSERT_EQ(object["ops"].size(), result.ops.size());
   for (size_t i = 0; i < result.ops.size(); ++i) {
     const json& op = object["ops"][i];
-    EXPECT_EQ(Keys(op), (std::set<std::string>{"label", "kind", "dtype", "calls", "flop_executed",
-                                               "bytes_least", "time_ns", "provenance"}));
+    EXPECT_EQ(Keys(op),
+              (std::set<std::string>{"label", "kind", "dtype", "calls", "flop_executed",
+                                     "bytes_least", "time_ns", "bound", "roofline_ns_per_call",
+                                     "of_roofline", "provenance"}));
     EXPECT_EQ(op["label"], result.ops[i].label);
     EXPECT_EQ(op["kind"], result.ops[i].kind);
     EXPECT_EQ(op["calls"], result.ops[i].calls);
