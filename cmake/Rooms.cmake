@@ -12,8 +12,9 @@ target_compile_options(mfu_flags INTERFACE
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_include_directories(mfu_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(MFUTRACE_SANITIZE)
+  # What is linked into the preloaded library must not need a sanitizer's runtime.
   target_compile_options(mfu_flags INTERFACE
-    -fsanitize=${MFUTRACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    "$<$<NOT:$<BOOL:$<TARGET_PROPERTY:MFU_RUNS_IN_JOB>>>:SHELL:-fsanitize=${MFUTRACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all>")
   target_link_options(mfu_flags INTERFACE -fsanitize=${MFUTRACE_SANITIZE})
 endif()
 
