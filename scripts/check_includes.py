@@ -36,7 +36,7 @@ ROOMS = {
                    NO_RUNTIME),
     "report/model/": (["shapes/", "report/model/"], VENDOR),
     "report/model/load": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h",
-                           "report/model/"], VENDOR),
+                           "trace/signatures.h", "report/model/"], VENDOR),
     "report/import/": (["shapes/", "report/model/", "report/import/"], VENDOR),
     "report/analyze/": (["shapes/", "report/model/", "report/analyze/"], VENDOR),
     "report/render/": (["shapes/", "report/model/timeline.h", "report/analyze/results.h",

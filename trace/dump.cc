@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "shapes/dtype.h"
 #include "shapes/label.h"
+#include "trace/signatures.h"
 
 namespace mfutrace::trace {
 namespace {
@@ -40,58 +41,6 @@ std::string Flags(uint8_t flags) {
     absl::StrAppend(&text, " flags=", absl::Hex(rest));
   }
   return text;
-}
-
-shapes::Gemm GemmOf(const GemmSignature& record) {
-  shapes::Gemm gemm;
-  gemm.m = record.m;
-  gemm.n = record.n;
-  gemm.k = record.k;
-  gemm.batch = record.batch;
-  gemm.a = static_cast<shapes::Dtype>(record.a);
-  gemm.b = static_cast<shapes::Dtype>(record.b);
-  gemm.c = static_cast<shapes::Dtype>(record.c);
-  gemm.d = static_cast<shapes::Dtype>(record.d);
-  gemm.accumulate = static_cast<shapes::Dtype>(record.accumulate);
-  gemm.math = static_cast<shapes::MathMode>(record.math);
-  gemm.op_a = static_cast<shapes::Transpose>(record.op_a);
-  gemm.op_b = static_cast<shapes::Transpose>(record.op_b);
-  gemm.gauss_3m = (record.flags & kGauss3m) != 0;
-  return gemm;
-}
-
-shapes::Attention AttentionOf(const AttentionSignature& record) {
-  shapes::Attention attention;
-  attention.batch = record.batch;
-  attention.heads_q = record.heads_q;
-  attention.heads_kv = record.heads_kv;
-  attention.seq_q = record.seq_q;
-  attention.seq_k = record.seq_k;
-  attention.head_dim_qk = record.head_dim_qk;
-  attention.head_dim_v = record.head_dim_v;
-  attention.window_left = record.window_left;
-  attention.window_right = record.window_right;
-  attention.dtype = static_cast<shapes::Dtype>(record.dtype);
-  attention.mask = static_cast<shapes::Mask>(record.mask);
-  attention.pass = static_cast<shapes::Pass>(record.pass);
-  return attention;
-}
-
-shapes::Convolution ConvolutionOf(const ConvolutionSignature& record) {
-  shapes::Convolution convolution;
-  convolution.batch = record.batch;
-  convolution.c_in = record.c_in;
-  convolution.c_out = record.c_out;
-  convolution.groups = record.groups;
-  for (size_t i = 0; i < 3; ++i) {
-    convolution.in[i] = record.in[i];
-    convolution.filter[i] = record.filter[i];
-    convolution.out[i] = record.out[i];
-  }
-  convolution.dtype = static_cast<shapes::Dtype>(record.dtype);
-  convolution.direction = static_cast<shapes::ConvDirection>(record.direction);
-  convolution.is_transposed = (record.flags & 1) != 0;
-  return convolution;
 }
 
 class Dumper : public Visitor {

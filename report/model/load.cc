@@ -16,6 +16,7 @@
 #include "report/model/ops_of.h"
 #include "trace/contract.h"
 #include "trace/reader.h"
+#include "trace/signatures.h"
 
 namespace mfutrace::report {
 namespace {
@@ -136,23 +137,7 @@ void Loader::OnGemmSignature(const trace::GemmSignature& record) {
   signature.kind = SignatureKind::kGemm;
   signature.provenance = static_cast<shapes::Provenance>(record.provenance);
   signature.entry = String(record.entry);
-  shapes::Gemm& gemm = signature.gemm;
-  gemm.m = record.m;
-  gemm.n = record.n;
-  gemm.k = record.k;
-  gemm.batch = record.batch;
-  gemm.a = static_cast<shapes::Dtype>(record.a);
-  gemm.b = static_cast<shapes::Dtype>(record.b);
-  gemm.c = static_cast<shapes::Dtype>(record.c);
-  gemm.d = static_cast<shapes::Dtype>(record.d);
-  gemm.accumulate = static_cast<shapes::Dtype>(record.accumulate);
-  gemm.math = static_cast<shapes::MathMode>(record.math);
-  gemm.op_a = static_cast<shapes::Transpose>(record.op_a);
-  gemm.op_b = static_cast<shapes::Transpose>(record.op_b);
-  gemm.beta = static_cast<shapes::BetaUse>(record.beta);
-  gemm.gauss_3m = (record.flags & trace::kGauss3m) != 0;
-  gemm.a_is_broadcast = (record.flags & trace::kABroadcast) != 0;
-  gemm.b_is_broadcast = (record.flags & trace::kBBroadcast) != 0;
+  signature.gemm = trace::GemmOf(record);
 }
 
 void Loader::OnCollectiveSignature(const trace::CollectiveSignature& record) {
@@ -185,19 +170,7 @@ void Loader::OnMatrixSignature(const trace::MatrixSignature& record) {
   signature.kind = SignatureKind::kMatrix;
   signature.provenance = static_cast<shapes::Provenance>(record.provenance);
   signature.entry = String(record.entry);
-  shapes::Matrix& matrix = signature.matrix;
-  matrix.m = record.m;
-  matrix.n = record.n;
-  matrix.k = record.k;
-  matrix.batch = record.batch;
-  matrix.dtype = static_cast<shapes::Dtype>(record.dtype);
-  matrix.result = static_cast<shapes::Dtype>(record.result);
-  matrix.accumulate = static_cast<shapes::Dtype>(record.accumulate);
-  matrix.math = static_cast<shapes::MathMode>(record.math);
-  matrix.routine = static_cast<shapes::MatrixRoutine>(record.routine);
-  matrix.side = static_cast<shapes::Side>(record.side);
-  matrix.beta = static_cast<shapes::BetaUse>(record.beta);
-  matrix.gauss_3m = (record.flags & trace::kGauss3m) != 0;
+  signature.matrix = trace::MatrixOf(record);
 }
 
 void Loader::OnCompoundSignature(const trace::CompoundSignature& record) {
