@@ -13,12 +13,12 @@ namespace mfutrace::interpose {
 
 // Facts padded with zeros; equal facts are equal bytes.
 struct Facts {
-  uint64_t words[7];
+  uint64_t words[8];
 
   bool operator==(const Facts& other) const {
     uint64_t difference = 0;
-#pragma GCC unroll 7
-    for (int i = 0; i < 7; ++i) difference |= words[i] ^ other.words[i];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) difference |= words[i] ^ other.words[i];
     return difference == 0;
   }
 };
@@ -26,12 +26,12 @@ struct Facts {
 // Products of single words are independent of each other and overlap in the pipeline; the odd
 // constants are digits of the golden ratio and of xxHash's primes, any odd numbers would do.
 inline uint64_t HashOf(const Facts& facts) {
-  constexpr uint64_t kFactors[7] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
+  constexpr uint64_t kFactors[8] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
                                     0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db,
-                                    0x8ebc6af09c88c6e3};
+                                    0x8ebc6af09c88c6e3, 0x589965cc75374cc3};
   uint64_t sum = 0;
-#pragma GCC unroll 7
-  for (int i = 0; i < 7; ++i) sum += (facts.words[i] ^ (facts.words[i] >> 32)) * kFactors[i];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) sum += (facts.words[i] ^ (facts.words[i] >> 32)) * kFactors[i];
   sum = (sum ^ (sum >> 32)) * 0xd6e8feb86659fd93;
   return sum ^ (sum >> 32);
 }

@@ -31,6 +31,15 @@ uint64_t HeadOf(BlockKind kind, Entry entry) {
   return static_cast<uint64_t>(kind) | uint64_t{static_cast<uint32_t>(entry)} << 32;
 }
 
+// Dimensions of the vendors' calls fit; one that does not cannot be written, only bounded.
+uint32_t Narrow(uint64_t dimension) {
+  return dimension > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(dimension);
+}
+
+int32_t NarrowSigned(int64_t width) {
+  return width > INT32_MAX ? INT32_MAX : static_cast<int32_t>(width < -1 ? -1 : width);
+}
+
 template <typename Enumerator>
 uint64_t Byte(Enumerator value) {
   return static_cast<uint8_t>(value);
@@ -231,10 +240,14 @@ uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry
                          (gemm.b_is_broadcast ? uint64_t{trace::kBBroadcast} : 0);
   facts.words[6] =
       Byte(gemm.beta) | flags << 8 | Byte(provenance) << 16 | uint64_t{compute_code} << 32;
-  static_assert(offsetof(trace::GemmSignature, m) == 8 && offsetof(trace::GemmSignature, a) == 40 &&
-                offsetof(trace::GemmSignature, op_b) == 47 &&
-                offsetof(trace::GemmSignature, beta) == 48 &&
-                offsetof(trace::GemmSignature, compute_code) == 52);
+  facts.words[7] = Byte(gemm.scale_a) | Byte(gemm.scale_b) << 8 | Byte(gemm.scale_d) << 16 |
+                   Byte(gemm.bias) << 24 | Byte(gemm.aux) << 32 | uint64_t{gemm.epilogue} << 48;
+  static_assert(
+      offsetof(trace::GemmSignature, m) == 8 && offsetof(trace::GemmSignature, a) == 40 &&
+      offsetof(trace::GemmSignature, op_b) == 47 && offsetof(trace::GemmSignature, beta) == 48 &&
+      offsetof(trace::GemmSignature, compute_code) == 52 &&
+      offsetof(trace::GemmSignature, scale_a) == 56 && offsetof(trace::GemmSignature, aux) == 60 &&
+      offsetof(trace::GemmSignature, epilogue) == 62);
   return Intern(facts);
 }
 
@@ -257,6 +270,71 @@ uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry
   signature.flags = static_cast<uint8_t>(matrix.gauss_3m ? trace::kGauss3m : 0);
   signature.provenance = static_cast<uint8_t>(provenance);
   signature.compute_code = compute_code;
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
+                         shapes::Provenance provenance) {
+  trace::AttentionSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kAttentionSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.batch = Narrow(attention.batch);
+  signature.heads_q = Narrow(attention.heads_q);
+  signature.heads_kv = Narrow(attention.heads_kv);
+  signature.seq_q = Narrow(attention.seq_q);
+  signature.seq_k = Narrow(attention.seq_k);
+  signature.head_dim_qk = Narrow(attention.head_dim_qk);
+  signature.head_dim_v = Narrow(attention.head_dim_v);
+  signature.window_left = NarrowSigned(attention.window_left);
+  signature.window_right = NarrowSigned(attention.window_right);
+  signature.dtype = static_cast<uint8_t>(attention.dtype);
+  signature.mask = static_cast<uint8_t>(attention.mask);
+  signature.pass = static_cast<uint8_t>(attention.pass);
+  signature.flags =
+      static_cast<uint8_t>((attention.writes_logsumexp ? trace::kWritesLogSumExp : 0) |
+                           (attention.v_is_view_of_k ? trace::kVIsViewOfK : 0) |
+                           (lengths == kLengthsOnDevice ? trace::kLengthsOnDevice : 0));
+  signature.provenance = static_cast<uint8_t>(provenance);
+  signature.lengths = lengths == kLengthsOnDevice ? 0 : lengths;
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternConvolution(const shapes::Convolution& convolution, Entry entry,
+                           shapes::Provenance provenance) {
+  trace::ConvolutionSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kConvolutionSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.batch = Narrow(convolution.batch);
+  signature.c_in = Narrow(convolution.c_in);
+  signature.c_out = Narrow(convolution.c_out);
+  signature.groups = Narrow(convolution.groups);
+  for (size_t i = 0; i < 3; ++i) {
+    signature.in[i] = Narrow(convolution.in[i]);
+    signature.filter[i] = Narrow(convolution.filter[i]);
+    signature.out[i] = Narrow(convolution.out[i]);
+  }
+  signature.dtype = static_cast<uint8_t>(convolution.dtype);
+  signature.direction = static_cast<uint8_t>(convolution.direction);
+  signature.flags = convolution.is_transposed ? 1 : 0;
+  signature.provenance = static_cast<uint8_t>(provenance);
+  return Intern(FactsOf(signature));
+}
+
+uint32_t InternRnn(const shapes::Rnn& rnn, Entry entry, shapes::Provenance provenance) {
+  trace::RnnSignature signature{};
+  signature.id = static_cast<uint32_t>(BlockKind::kRnnSignatures);
+  signature.entry = static_cast<uint32_t>(entry);
+  signature.steps = rnn.steps;
+  signature.input_size = Narrow(rnn.input_size);
+  signature.hidden_size = Narrow(rnn.hidden_size);
+  signature.projection_size = Narrow(rnn.projection_size);
+  signature.layers = rnn.layers;
+  signature.directions = rnn.directions;
+  signature.dtype = static_cast<uint8_t>(rnn.dtype);
+  signature.cell = static_cast<uint8_t>(rnn.cell);
+  signature.pass = static_cast<uint8_t>(rnn.pass);
+  signature.flags = rnn.skips_input ? 1 : 0;
+  signature.provenance = static_cast<uint8_t>(provenance);
   return Intern(FactsOf(signature));
 }
 

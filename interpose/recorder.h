@@ -29,6 +29,14 @@ uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator, Entry entry);
 uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry entry,
                       shapes::Provenance provenance);
+// `lengths` is a list's number (trace::SequenceLengths), 0 if all sequences are as long as the
+// shape says, or kLengthsOnDevice: the shape is an upper bound, what holds lies in device memory.
+inline constexpr uint32_t kLengthsOnDevice = UINT32_MAX;
+uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
+                         shapes::Provenance provenance);
+uint32_t InternConvolution(const shapes::Convolution& convolution, Entry entry,
+                           shapes::Provenance provenance);
+uint32_t InternRnn(const shapes::Rnn& rnn, Entry entry, shapes::Provenance provenance);
 // One call that does several operations. The list is copied, once for each list; `label` is null or
 // has static storage. 0 also when there is no more room for lists: then one signature must do.
 struct CompoundPart {

@@ -114,6 +114,10 @@ void WriteSignatures(Flusher& flusher) {
   WriteSignaturesOfKind<trace::CollectiveSignature>(flusher, BlockKind::kCollectiveSignatures, end);
   WriteSignaturesOfKind<trace::OpaqueSignature>(flusher, BlockKind::kOpaqueSignatures, end);
   WriteSignaturesOfKind<trace::MatrixSignature>(flusher, BlockKind::kMatrixSignatures, end);
+  WriteSignaturesOfKind<trace::AttentionSignature>(flusher, BlockKind::kAttentionSignatures, end);
+  WriteSignaturesOfKind<trace::ConvolutionSignature>(flusher, BlockKind::kConvolutionSignatures,
+                                                     end);
+  WriteSignaturesOfKind<trace::RnnSignature>(flusher, BlockKind::kRnnSignatures, end);
   WriteSignaturesOfKind<trace::CompoundSignature>(flusher, BlockKind::kCompoundSignatures, end);
   WriteCompoundMembers(flusher, end);
   flusher.signatures_written = end;

@@ -46,6 +46,20 @@ enum class MathMode : uint8_t {
 
 enum class BetaUse : uint8_t { kUnknown = 0, kZero = 1, kNonzero = 2 };
 
+// How an operand of a scaled product carries its scales (cublasLtMatmulMatrixScale_t, plus one; the
+// vendor's 0, one f32, is told by kScalar only where a scale pointer is set).
+enum class ScaleMode : uint8_t {
+  kNone = 0,
+  kScalar = 1,          // one f32
+  kVec16Ue4m3 = 2,      // one f8_e4m3 for 16 elements along k: NVFP4
+  kVec32Ue8m0 = 3,      // one f8_ue8m0 for 32 elements along k: MXFP8
+  kOuterVec = 4,        // one f32 a row of A or column of B
+  kVec128 = 5,          // one f32 for 128 elements along k
+  kBlock128x128 = 6,    // one f32 a block
+  kPerBatchScalar = 7,  // one f32 a batch entry
+  kUnknown = 255,
+};
+
 // D[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n], `batch` times.
 struct Gemm {
   uint64_t m = 0;
@@ -64,6 +78,12 @@ struct Gemm {
   bool gauss_3m = false;        // complex product by three real products
   bool a_is_broadcast = false;  // batch stride 0: one matrix for the whole batch
   bool b_is_broadcast = false;
+  ScaleMode scale_a = ScaleMode::kNone;
+  ScaleMode scale_b = ScaleMode::kNone;
+  ScaleMode scale_d = ScaleMode::kNone;  // scales written with D
+  Dtype bias = Dtype::kUnknown;          // of the epilogue's bias vector; kUnknown = none
+  Dtype aux = Dtype::kUnknown;           // of the m x n auxiliary matrix; kUnknown = none
+  uint16_t epilogue = 0;                 // the vendor's code (cublasLtEpilogue_t); 0 = not told
 };
 
 // BLAS and LAPACK-like routines that are not a plain product. FLOPs and operands: flops.h,
@@ -147,6 +167,13 @@ enum class Mask : uint8_t {
 };
 
 enum class Pass : uint8_t { kForward = 0, kBackward = 1 };
+
+// `count` sequences in a row whose queries and keys have these lengths.
+struct SequenceRun {
+  uint32_t seq_q = 0;
+  uint32_t seq_k = 0;
+  uint32_t count = 1;
+};
 
 // Scaled dot-product attention of `batch` sequences of equal length. Grouped queries: heads_q is a
 // multiple of heads_kv. Windows count keys kept beside the diagonal key; -1 means no limit.

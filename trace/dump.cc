@@ -115,10 +115,16 @@ class Dumper : public Visitor {
          " compute=", record.compute_code, " ", ProvenanceName(record.provenance));
   }
 
+  void OnSequenceLengths(const SequenceLengths& record) override {
+    Line("lengths ", record.list, ": ", record.seq_q, " queries ", record.seq_k, " keys x",
+         record.count);
+  }
+
   void OnAttentionSignature(const AttentionSignature& record) override {
     const shapes::Label label = shapes::LabelOf(AttentionOf(record));
     Line("signature ", record.id, " ", Name(record.entry), " ", View(label.text()),
-         " flags=", record.flags, " ", ProvenanceName(record.provenance));
+         " flags=", record.flags, " ", ProvenanceName(record.provenance),
+         record.lengths == 0 ? "" : absl::StrCat(" lengths=", record.lengths));
   }
 
   void OnConvolutionSignature(const ConvolutionSignature& record) override {

@@ -96,6 +96,7 @@ enum class BlockKind : uint16_t {
   kRnnSignatures = 23,
   kCompoundSignatures = 24,
   kCompoundMembers = 25,
+  kSequenceLengths = 26,
 };
 
 // String ids are per file, from 1; 0 means no string.
@@ -187,8 +188,15 @@ struct GemmSignature {
   uint8_t provenance;  // shapes::Provenance
   uint8_t reserved;
   uint32_t compute_code;  // the vendor's compute type as passed, for what `math` cannot say
+  uint8_t scale_a;        // shapes::ScaleMode
+  uint8_t scale_b;
+  uint8_t scale_d;
+  uint8_t bias;  // shapes::Dtype; 0 = none
+  uint8_t aux;   // shapes::Dtype; 0 = none
+  uint8_t reserved2;
+  uint16_t epilogue;  // the vendor's code; 0 = not told
 };
-static_assert(sizeof(GemmSignature) == 56);
+static_assert(sizeof(GemmSignature) == 64);
 enum GemmFlags : uint8_t { kGauss3m = 1, kABroadcast = 2, kBBroadcast = 4 };
 
 struct CollectiveSignature {
@@ -255,9 +263,21 @@ struct AttentionSignature {
   uint8_t flags;       // AttentionFlags
   uint8_t provenance;  // shapes::Provenance
   uint8_t reserved[3];
+  uint32_t lengths;  // list of kSequenceLengths, which then holds instead of batch, seq_q and seq_k
+                     // (these are what the call was sized for); 0 = none
 };
-static_assert(sizeof(AttentionSignature) == 52);
+static_assert(sizeof(AttentionSignature) == 56);
 enum AttentionFlags : uint8_t { kWritesLogSumExp = 1, kVIsViewOfK = 2, kLengthsOnDevice = 4 };
+
+// Lengths of the sequences of attention calls, as runs of equal ones in the call's order. A list is
+// all records with its number, which stand together and before the first signature that names it.
+struct SequenceLengths {
+  uint32_t list;  // per file, from 1
+  uint32_t seq_q;
+  uint32_t seq_k;
+  uint32_t count;
+};
+static_assert(sizeof(SequenceLengths) == 16);
 
 // shapes::Convolution.
 struct ConvolutionSignature {

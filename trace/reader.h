@@ -46,6 +46,7 @@ class Visitor {
   virtual void OnCollectiveSignature(const CollectiveSignature&) {}
   virtual void OnOpaqueSignature(const OpaqueSignature&) {}
   virtual void OnMatrixSignature(const MatrixSignature&) {}
+  virtual void OnSequenceLengths(const SequenceLengths&) {}
   virtual void OnAttentionSignature(const AttentionSignature&) {}
   virtual void OnConvolutionSignature(const ConvolutionSignature&) {}
   virtual void OnRnnSignature(const RnnSignature&) {}
