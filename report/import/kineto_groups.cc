@@ -108,6 +108,7 @@ Op CollectiveFacts::ToOp() const {
 
   Op op;
   op.kind = shapes::OpKind::kCollective;
+  op.collective = kind;
   op.dtype = std::string(shapes::NameOf(dtype));
   op.provenance = is_from_metadata         ? shapes::Provenance::kExact
                   : kind != Kind::kUnknown ? shapes::Provenance::kKernel

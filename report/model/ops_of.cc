@@ -82,6 +82,8 @@ Op OpOf(const shapes::Rnn& rnn, shapes::Provenance provenance) {
 Op OpOf(const shapes::Collective& collective, shapes::Provenance provenance) {
   Op op = Labelled(collective, shapes::OpKind::kCollective, provenance);
   op.dtype = std::string(shapes::NameOf(collective.dtype));
+  op.collective = collective.kind;
+  op.peer = collective.peer;
   op.algorithm_bytes = shapes::AlgorithmBytes(collective);
   op.bus_bytes = shapes::BusBytes(collective);
   return op;

@@ -51,6 +51,8 @@ struct Op {
   std::optional<uint64_t> bytes_least;
   std::optional<shapes::PeakRate> rate;  // which peak it is measured against
   // Collectives only.
+  shapes::CollectiveKind collective = shapes::CollectiveKind::kUnknown;
+  int32_t peer = -1;  // of sends and receives (rank in the communicator), root of rooted ones
   uint32_t communicator = kNoIndex;
   std::optional<uint64_t> algorithm_bytes;  // nccl-tests' S
   std::optional<uint64_t> bus_bytes;
