@@ -50,6 +50,8 @@ std::string_view Letter(Transpose op) {
   return "";
 }
 
+}  // namespace
+
 void PutMask(Text& text, const Attention& attention) {
   switch (attention.mask) {
     case Mask::kUnknown:
@@ -81,6 +83,8 @@ void PutMask(Text& text, const Attention& attention) {
   text.Put("/");
   limit(attention.window_right);
 }
+
+namespace {
 
 // "64x56x56": channels, then the dimensions that are in use.
 void PutMap(Text& text, uint64_t channels, const std::array<uint64_t, 3>& sizes,

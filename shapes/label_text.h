@@ -43,4 +43,8 @@ class Text {
   Label label_;
 };
 
+// " causal-br w256": the mask, and its window where it has one. Where seq_q and seq_k are equal,
+// both alignments are one mask, "causal".
+void PutMask(Text& text, const Attention& attention);
+
 }  // namespace mfutrace::shapes
