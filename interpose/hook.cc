@@ -50,6 +50,13 @@ void Begin(HookedCall& call, uint32_t signature, void* stream, uint32_t sequence
   call.open = BeginCall(signature, stream, sequence);
 }
 
+void BeginAttention(HookedCall& call, const shapes::Attention& attention,
+                    const DeviceLengths& lengths, void* stream) {
+  call.stream = stream;
+  call.stage = HookedCall::Stage::kBegun;
+  call.open = BeginAttention(attention, lengths, call.entry, stream);
+}
+
 void BeginUntimed(HookedCall& call, uint32_t signature) {
   call.stage = HookedCall::Stage::kHeld;
   call.open = HoldCall(signature, nullptr, 0);

@@ -79,6 +79,9 @@ void Leave(const HookedCall& call);
 
 // For observers: the usual begin and end of a call that runs on one stream by itself.
 void Begin(HookedCall& call, uint32_t signature, void* stream, uint32_t sequence = 0);
+// Attention whose sequence lengths lie on the device (recorder.h); ends as after Begin.
+void BeginAttention(HookedCall& call, const shapes::Attention& attention,
+                    const DeviceLengths& lengths, void* stream);
 // A call whose stream is not known: recorded, not timed.
 void BeginUntimed(HookedCall& call, uint32_t signature);
 void Finish(HookedCall& call, bool has_succeeded);

@@ -392,6 +392,12 @@ OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence) {
   return call;
 }
 
+OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths&, Entry entry,
+                        void* stream) {
+  return BeginCall(
+      InternAttention(attention, kLengthsOnDevice, entry, shapes::Provenance::kBound), stream);
+}
+
 void EndCall(OpenCall& call, void* stream, bool succeeded) {
   if (call.host_begin_ns == 0) return;
   const ErrnoGuard keep_errno;

@@ -34,6 +34,19 @@ uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry
 inline constexpr uint32_t kLengthsOnDevice = UINT32_MAX;
 uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
                          shapes::Provenance provenance);
+// Where the lengths of an attention call's sequences lie, if that is memory of the device.
+struct DeviceLengths {
+  struct Side {
+    const void* data = nullptr;  // nullptr: every sequence has the shape's length
+    bool is_wide = false;        // int64_t elements instead of int32_t
+    bool is_offsets = false;     // sequences + 1 offsets of their beginnings instead of lengths
+    uint64_t divisor = 1;        // of offsets: how many units one token takes (ragged offsets count
+                                 // elements: heads * head_dim)
+  };
+  Side q;
+  Side k;
+  uint32_t sequences = 0;
+};
 uint32_t InternConvolution(const shapes::Convolution& convolution, Entry entry,
                            shapes::Provenance provenance);
 uint32_t InternRnn(const shapes::Rnn& rnn, Entry entry, shapes::Provenance provenance);
@@ -60,6 +73,11 @@ struct OpenCall {
 
 // Before the vendor's function: finds the lane, opens the bracket, reads the host clock.
 OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence = 0);
+// The same for attention whose lengths lie on the device: `attention` has the largest ones. Counted
+// as that bound, or exactly where MFUTRACE_DEVICE_LENGTHS asks for it: the lengths are then copied
+// on the same stream before the call runs, and the flusher puts what they say in the bound's place.
+OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths& lengths,
+                        Entry entry, void* stream);
 // After it: closes the bracket and records; a call that failed is counted (kFailedCalls) and
 // forgotten.
 void EndCall(OpenCall& call, void* stream, bool succeeded);

@@ -105,6 +105,17 @@ OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence) {
   return call;
 }
 
+OpenCall BeginAttention(const shapes::Attention&, const DeviceLengths& lengths, Entry entry,
+                        void* stream) {
+  Log("attention %s lengths q %lx%s%s/%llu k %lx%s%s/%llu of %u", NameOf(entry),
+      Number(lengths.q.data), lengths.q.is_wide ? " wide" : "",
+      lengths.q.is_offsets ? " offsets" : "", static_cast<unsigned long long>(lengths.q.divisor),
+      Number(lengths.k.data), lengths.k.is_wide ? " wide" : "",
+      lengths.k.is_offsets ? " offsets" : "", static_cast<unsigned long long>(lengths.k.divisor),
+      lengths.sequences);
+  return BeginCall(++g_signatures, stream, 0);
+}
+
 void EndCall(OpenCall& call, void* stream, bool succeeded) {
   Log("end stream %lx %s%s", Number(stream), succeeded ? "recorded" : "forgotten",
       call.bracket.pair == 0 ? " untimed" : "");
