@@ -60,10 +60,10 @@ void Declare(CLI::App& app, RunOptions& options) {
                  "folder for the traces; %h = host, %p = pid, %j = job id");
   app.add_option("--timing", options.timing, "auto, events or count")
       ->check(CLI::IsMember({"auto", "events", "count"}));
-  app.add_option("--only", options.only, "record these libraries alone: cublas,cublaslt,nccl")
+  app.add_option("--only", options.only, "record these libraries alone: cublas,cublaslt,cudnn,nccl")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"cublas", "cublaslt", "nccl"}));
+      ->check(CLI::IsMember({"cublas", "cublaslt", "cudnn", "nccl"}));
   app.add_option("--max-size", options.max_size, "bytes a process may write, e.g. 256M");
   app.add_option("--events", options.events, "pairs of timing events per GPU context")
       ->check(CLI::PositiveNumber);

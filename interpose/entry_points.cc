@@ -8,6 +8,7 @@
 #define CUBLAS_V2_H_
 #include <cublasLt.h>
 #include <cublasXt.h>
+#include <cudnn.h>
 #include <nccl.h>
 
 #include <array>
@@ -18,6 +19,7 @@
 #include "interpose/entry_table.h"
 #include "interpose/hook.h"
 #include "interpose/observe.h"
+#include "interpose/observe_cudnn_graph.h"
 #include "interpose/observe_gemm.h"
 #include "interpose/observe_legacy.h"
 #include "interpose/observe_matrix.h"
@@ -69,6 +71,8 @@ using AlltoAll = ncclResult_t (*)(const void*, void*, size_t, ncclDataType_t, nc
                                   cudaStream_t);
 using CommInitRankScalable = ncclResult_t (*)(ncclComm_t*, int, int, int, ncclUniqueId*,
                                               ncclConfig_t*);
+using CudnnIntoCudaGraph = cudnnStatus_t (*)(cudnnHandle_t, cudnnBackendDescriptor_t,
+                                             cudnnBackendDescriptor_t, cudaGraph_t);
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 0)
 static_assert(std::is_same_v<decltype(&::ncclAlltoAll), AlltoAll>);
 #endif
@@ -87,6 +91,7 @@ static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRank
 #define MFU_SIGNATURE_GemmBatchedEx64(symbol) decltype(static_cast<GemmBatchedEx64>(&::symbol))
 #define MFU_SIGNATURE_AlltoAll(symbol) AlltoAll
 #define MFU_SIGNATURE_CommInitRankScalable(symbol) CommInitRankScalable
+#define MFU_SIGNATURE_CudnnIntoCudaGraph(symbol) CudnnIntoCudaGraph
 
 // --- types as the calling convention sees them --------------------------------------------------
 // Functions whose arguments travel alike share one hook: a table of five hundred names compiles to
@@ -343,8 +348,8 @@ extern const std::array<uint8_t, kEntryCount> mfu_hook_of_entry = kFirsts.hook_o
 #define MFU_16_HOOKS(i) MFU_4_HOOKS(i), MFU_4_HOOKS(i + 4), MFU_4_HOOKS(i + 8), MFU_4_HOOKS(i + 12)
 extern const HookTarget mfu_hook_targets[];
 const HookTarget mfu_hook_targets[] = {
-    MFU_16_HOOKS(0),  MFU_16_HOOKS(16), MFU_16_HOOKS(32), MFU_16_HOOKS(48),
-    MFU_16_HOOKS(64), MFU_16_HOOKS(80), MFU_16_HOOKS(96), MFU_16_HOOKS(112),
+    MFU_16_HOOKS(0),  MFU_16_HOOKS(16), MFU_16_HOOKS(32),  MFU_16_HOOKS(48),  MFU_16_HOOKS(64),
+    MFU_16_HOOKS(80), MFU_16_HOOKS(96), MFU_16_HOOKS(112), MFU_16_HOOKS(128),
 };
 #undef MFU_HOOK
 #undef MFU_4_HOOKS
@@ -363,6 +368,8 @@ const char* FilePrefixOf(Library library) {
       return "libcublas.so";
     case Library::kCublasLt:
       return "libcublasLt.so";
+    case Library::kCudnn:
+      return "libcudnn";  // the front and the parts that it loads export the same names
     case Library::kNccl:
       return "libnccl.so";
     case Library::kCount:
@@ -372,9 +379,14 @@ const char* FilePrefixOf(Library library) {
 }
 
 void* MissingFunctionOf(Library library) {
-  return library == Library::kNccl
-             ? reinterpret_cast<void*>(&Missing<static_cast<int>(ncclSystemError)>)
-             : reinterpret_cast<void*>(&Missing<static_cast<int>(CUBLAS_STATUS_NOT_INITIALIZED)>);
+  switch (library) {
+    case Library::kNccl:
+      return reinterpret_cast<void*>(&Missing<static_cast<int>(ncclSystemError)>);
+    case Library::kCudnn:
+      return reinterpret_cast<void*>(&Missing<static_cast<int>(CUDNN_STATUS_NOT_INITIALIZED)>);
+    default:
+      return reinterpret_cast<void*>(&Missing<static_cast<int>(CUBLAS_STATUS_NOT_INITIALIZED)>);
+  }
 }
 
 Entry EntryNamed(const char* symbol) {

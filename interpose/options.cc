@@ -62,6 +62,8 @@ uint8_t FamiliesOf(const char* list) {
       families |= kCublas;
     } else if (is("cublaslt")) {
       families |= kCublasLt;
+    } else if (is("cudnn")) {
+      families |= kCudnn;
     } else if (is("nccl")) {
       families |= kNccl;
     } else if (bytes != 0) {
@@ -129,6 +131,7 @@ bool ParseSize(const char* text, uint64_t& value) {
 uint8_t FamilyOf(const char* function_name) {
   if (std::strncmp(function_name, "cublasLt", 8) == 0) return kCublasLt;
   if (std::strncmp(function_name, "cublas", 6) == 0) return kCublas;
+  if (std::strncmp(function_name, "cudnn", 5) == 0) return kCudnn;
   if (std::strncmp(function_name, "nccl", 4) == 0) return kNccl;
   return 0;
 }

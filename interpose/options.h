@@ -10,7 +10,7 @@ namespace mfutrace::interpose {
 enum class TimingChoice : uint8_t { kAuto, kEvents, kCount };
 
 // Bits of MFUTRACE_ONLY.
-enum Family : uint8_t { kCublas = 1, kCublasLt = 2, kNccl = 4, kAllFamilies = 7 };
+enum Family : uint8_t { kCublas = 1, kCublasLt = 2, kNccl = 4, kCudnn = 8, kAllFamilies = 15 };
 
 struct Options {
   bool is_disabled;

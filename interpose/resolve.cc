@@ -77,6 +77,7 @@ void* FindInAnyVendorFile(Library library, const char* symbol) {
 
 Library LibraryOfGetter(const char* symbol) {
   if (StartsWith(symbol, "nccl")) return Library::kNccl;
+  if (StartsWith(symbol, "cudnn")) return Library::kCudnn;
   return StartsWith(symbol, "cublasLt") ? Library::kCublasLt : Library::kCublas;
 }
 

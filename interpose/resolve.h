@@ -28,6 +28,8 @@ inline constexpr uint32_t kSlotsPerEntry = 4;
   X(cublasGetMathMode)                \
   X(cublasLtMatrixLayoutGetAttribute) \
   X(cublasLtMatmulDescGetAttribute)   \
+  X(cudnnGetStream)                   \
+  X(cudnnBackendGetAttribute)         \
   X(ncclCommUserRank)                 \
   X(ncclCommCount)                    \
   X(ncclCommCuDevice)

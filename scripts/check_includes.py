@@ -54,7 +54,7 @@ ROOMS = {
 # Vendor headers inside interpose appear only where vendor types are read.
 INTERPOSE_VENDOR_FILES = re.compile(
     r"interpose/(entry_points|entry_types|hook|hooks|observe_\w+|gpu_clock|driver|shadow|"
-    r"cublas_\w+|nccl_\w+|lt_\w+)\.(h|cc|def)$")
+    r"cublas_\w+|cudnn_\w+|nccl_\w+|lt_\w+)\.(h|cc|def)$")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 
-FILES = {"kCublas": "libcublas.so", "kCublasLt": "libcublasLt.so", "kNccl": "libnccl.so"}
+FILES = {"kCublas": "libcublas.so", "kCublasLt": "libcublasLt.so", "kCudnn": "libcudnn.so",
+         "kNccl": "libnccl.so"}
 
 
 def find(prefix, folders):

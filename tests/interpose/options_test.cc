@@ -34,7 +34,8 @@ TEST(Options, FamiliesFollowTheNamesOfFunctions) {
   EXPECT_EQ(FamilyOf("cublasLtMatmul"), kCublasLt);
   EXPECT_EQ(FamilyOf("cublasSgemm_v2"), kCublas);
   EXPECT_EQ(FamilyOf("ncclAllReduce"), kNccl);
-  EXPECT_EQ(FamilyOf("cudnnBackendExecute"), 0);
+  EXPECT_EQ(FamilyOf("cudnnBackendExecute"), kCudnn);
+  EXPECT_EQ(FamilyOf("cusolverDnSpotrf"), 0);
 }
 
 class OptionsFromEnvironment : public testing::Test {
@@ -91,6 +92,8 @@ TEST_F(OptionsFromEnvironment, TheFolderIsAbsoluteAtOnce) {
 TEST_F(OptionsFromEnvironment, OnlyTakesAList) {
   setenv("MFUTRACE_ONLY", "nccl,cublaslt", 1);
   EXPECT_EQ(Read().families, kNccl | kCublasLt);
+  setenv("MFUTRACE_ONLY", "cudnn", 1);
+  EXPECT_EQ(Read().families, kCudnn);
 }
 
 }  // namespace
