@@ -30,8 +30,33 @@ std::string_view SuffixOf(MathMode math) {
 
 namespace {
 
+// The names that recipes go by; scalars are what FP8 has anyway.
+std::string_view ScaleSuffix(const Gemm& gemm) {
+  switch (gemm.scale_a) {
+    case ScaleMode::kVec16Ue4m3:
+      return gemm.a == Dtype::kF4E2M1 ? "(nvfp4)" : "(vec16)";
+    case ScaleMode::kVec32Ue8m0:
+      return gemm.a == Dtype::kF4E2M1                               ? "(mxfp4)"
+             : gemm.a == Dtype::kF6E2M3 || gemm.a == Dtype::kF6E3M2 ? "(mxfp6)"
+                                                                    : "(mxfp8)";
+    case ScaleMode::kOuterVec:
+      return "(rowwise)";
+    case ScaleMode::kVec128:
+    case ScaleMode::kBlock128x128:
+      return "(block128)";
+    case ScaleMode::kNone:
+    case ScaleMode::kScalar:
+    case ScaleMode::kPerBatchScalar:
+      return "";
+    case ScaleMode::kUnknown:
+      break;
+  }
+  return "(scale?)";
+}
+
 std::string_view MathSuffix(const Gemm& gemm) {
   if (gemm.math != MathMode::kDefault) return SuffixOf(gemm.math);
+  if (gemm.scale_a != ScaleMode::kNone) return ScaleSuffix(gemm);
   const bool is_f16 = gemm.a == Dtype::kF16 || gemm.a == Dtype::kC16F16;
   return is_f16 && gemm.accumulate == Dtype::kF16 ? "(acc16)" : "";
 }

@@ -1,8 +1,8 @@
 // Short canonical text of an operation, the key and first column of every table.
 //
 // Examples: "gemm bf16 8192x14336x4096", "gemm f32(tf32) 64x64x64 b12 TN", "allreduce bf16 512
-// MiB", "sdpa bf16 b2 h32/8 s4096 d128 causal", "conv fwd f16 ...". The same on all ranks, so that
-// labels can be compared and coloured alike.
+// MiB", "gemm f4_e2m1(nvfp4)>bf16 ...", "sdpa bf16 b2 h32/8 s4096 d128 causal", "conv fwd f16 ...".
+// The same on all ranks, so that labels can be compared and coloured alike.
 #pragma once
 
 #include <array>

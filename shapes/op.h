@@ -82,7 +82,8 @@ struct Gemm {
   ScaleMode scale_b = ScaleMode::kNone;
   ScaleMode scale_d = ScaleMode::kNone;  // scales written with D
   Dtype bias = Dtype::kUnknown;          // of the epilogue's bias vector; kUnknown = none
-  Dtype aux = Dtype::kUnknown;           // of the m x n auxiliary matrix; kUnknown = none
+  Dtype aux = Dtype::kUnknown;           // of the m x n auxiliary matrix; kUnknown = none, kBool =
+                                         // a bit an element (ReLU's mask)
   uint16_t epilogue = 0;                 // the vendor's code (cublasLtEpilogue_t); 0 = not told
 };
 

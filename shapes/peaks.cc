@@ -85,6 +85,8 @@ std::optional<PeakRate> RateOf(Dtype operands) {
       return PeakRate::kF16;
     case Dtype::kF8E4M3:
     case Dtype::kF8E5M2:
+    case Dtype::kF6E2M3:
+    case Dtype::kF6E3M2:
       return PeakRate::kF8;
     case Dtype::kF4E2M1:
       return PeakRate::kF4;
@@ -104,8 +106,14 @@ std::optional<PeakRate> RateOf(const Gemm& gemm) {
     return std::nullopt;
   }
   const std::optional<PeakRate> rate = RateOf(gemm.a);
-  // E4M3 times E5M2 runs at the f8 rate; operands of two rates have none of their own.
-  if (!rate.has_value() || rate != RateOf(gemm.b)) return std::nullopt;
+  const std::optional<PeakRate> rate_b = RateOf(gemm.b);
+  // FP8, FP6 and FP4 may be mixed, and then run at the f8 rate; other operands of two rates have
+  // none of their own.
+  const auto is_narrow = [](std::optional<PeakRate> one) {
+    return one == PeakRate::kF8 || one == PeakRate::kF4;
+  };
+  if (rate != rate_b && is_narrow(rate) && is_narrow(rate_b)) return PeakRate::kF8;
+  if (!rate.has_value() || rate != rate_b) return std::nullopt;
   const bool accumulates_in_f16 = RealPartOf(gemm.accumulate) == Dtype::kF16;
   switch (*rate) {
     case PeakRate::kF32:

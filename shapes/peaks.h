@@ -55,7 +55,9 @@ std::optional<uint64_t> PeakFlopPerSecond(const Gpu& gpu, PeakRate rate);
 
 // The rate an operation is measured against: by operand formats, accumulation and math mode.
 // nullopt for formats without a tensor rate of their own (mixed unknown operands, emulation). f64
-// is kF64Tensor: callers fall back to kF64 where a GPU has no tensor rate for it.
+// is kF64Tensor: callers fall back to kF64 where a GPU has no tensor rate for it. kF4 is the rate
+// of two FP4 operands; FP6, and any mixture of FP8, FP6 and FP4, goes at the f8 rate (CUTLASS,
+// blackwell_functionality.md: tcgen05.mma kind::mxf4 and mxf4nvf4 against f8f6f4 and mxf8f6f4).
 std::optional<PeakRate> RateOf(const Gemm& gemm);
 std::optional<PeakRate> RateOf(Dtype operands);
 

@@ -36,19 +36,73 @@ std::optional<uint64_t> WholeCount(const Collective& collective) {
   return std::nullopt;
 }
 
+uint64_t CeilDiv(uint64_t value, uint64_t by) { return value / by + (value % by != 0 ? 1 : 0); }
+
+// `matrices` of rows x inner, scaled along `inner`, in a batch of `batch`.
+std::optional<uint64_t> ScaleBytesOf(ScaleMode mode, uint64_t rows, uint64_t inner,
+                                     uint64_t matrices, uint64_t batch) {
+  switch (mode) {
+    case ScaleMode::kNone:
+      return 0;
+    case ScaleMode::kScalar:
+      return 4;
+    case ScaleMode::kPerBatchScalar:
+      return Product(4, batch);
+    case ScaleMode::kVec16Ue4m3:
+      return Product(matrices, rows, CeilDiv(inner, 16));
+    case ScaleMode::kVec32Ue8m0:
+      return Product(matrices, rows, CeilDiv(inner, 32));
+    case ScaleMode::kVec128:
+      return Product(4, matrices, rows, CeilDiv(inner, 128));
+    case ScaleMode::kOuterVec:
+      return Product(4, matrices, rows);
+    case ScaleMode::kBlock128x128:
+      return Product(4, matrices, CeilDiv(rows, 128), CeilDiv(inner, 128));
+    case ScaleMode::kUnknown:
+      break;
+  }
+  return std::nullopt;
+}
+
+constexpr uint16_t kBiasGradientOfB = 512;  // cublasLtEpilogue_t: CUBLASLT_EPILOGUE_BGRADB
+
 }  // namespace
+
+std::optional<uint64_t> ScaleBytes(const Gemm& gemm) {
+  const uint64_t a_matrices = gemm.a_is_broadcast ? 1 : gemm.batch;
+  const uint64_t b_matrices = gemm.b_is_broadcast ? 1 : gemm.batch;
+  const std::optional<uint64_t> a =
+      ScaleBytesOf(gemm.scale_a, gemm.m, gemm.k, a_matrices, gemm.batch);
+  const std::optional<uint64_t> b =
+      ScaleBytesOf(gemm.scale_b, gemm.n, gemm.k, b_matrices, gemm.batch);
+  const std::optional<uint64_t> d =
+      ScaleBytesOf(gemm.scale_d, gemm.n, gemm.m, gemm.batch, gemm.batch);
+  if (!a.has_value() || !b.has_value() || !d.has_value()) return std::nullopt;
+  return Sum(*a, *b, *d);
+}
+
+uint64_t EpilogueBytes(const Gemm& gemm) {
+  const bool is_bias_of_columns = (gemm.epilogue & kBiasGradientOfB) != 0;
+  const uint64_t bias = OperandBytes(is_bias_of_columns ? gemm.n : gemm.m, gemm.bias);
+  const uint64_t column =
+      gemm.aux == Dtype::kBool ? CeilDiv(gemm.m, 8) : OperandBytes(gemm.m, gemm.aux);
+  return Sum(bias, Product(gemm.batch, gemm.n, column));
+}
 
 std::optional<uint64_t> LeastBytes(const Gemm& gemm) {
   if (!HasWidth(gemm.a) || !HasWidth(gemm.b) || !HasWidth(gemm.d)) return std::nullopt;
   const bool reads_c = gemm.beta == BetaUse::kNonzero;
   if (reads_c && !HasWidth(gemm.c)) return std::nullopt;
+  const std::optional<uint64_t> scales = ScaleBytes(gemm);
+  if (!scales.has_value()) return std::nullopt;
   if (gemm.m == 0 || gemm.n == 0 || gemm.batch == 0) return 0;
   const uint64_t a_matrices = gemm.a_is_broadcast ? 1 : gemm.batch;
   const uint64_t b_matrices = gemm.b_is_broadcast ? 1 : gemm.batch;
   const uint64_t outputs = Product(gemm.batch, gemm.m, gemm.n);
   return Sum(OperandBytes(Product(a_matrices, gemm.m, gemm.k), gemm.a),
              OperandBytes(Product(b_matrices, gemm.k, gemm.n), gemm.b),
-             OperandBytes(outputs, gemm.d), reads_c ? OperandBytes(outputs, gemm.c) : 0);
+             OperandBytes(outputs, gemm.d), reads_c ? OperandBytes(outputs, gemm.c) : 0, *scales,
+             EpilogueBytes(gemm));
 }
 
 std::optional<uint64_t> LeastBytes(const Attention& attention) {

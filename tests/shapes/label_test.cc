@@ -88,6 +88,31 @@ TEST(Label, AttentionGivesHeadsSequencesAndMask) {
   EXPECT_EQ(TextOf(attention), "sdpa bwd bf16 b2 h32 s1/4096 d128/64 mask?");
 }
 
+TEST(Label, ScaledProductsGoByTheNameOfTheirRecipe) {
+  Gemm gemm;
+  gemm.m = 128;
+  gemm.n = 64;
+  gemm.k = 32;
+  gemm.a = gemm.b = Dtype::kF8E4M3;
+  gemm.d = Dtype::kBf16;
+  gemm.accumulate = Dtype::kF32;
+  gemm.scale_a = gemm.scale_b = ScaleMode::kScalar;
+  EXPECT_EQ(TextOf(gemm), "gemm f8_e4m3>bf16 128x64x32");
+  gemm.scale_a = ScaleMode::kVec32Ue8m0;
+  EXPECT_EQ(TextOf(gemm), "gemm f8_e4m3(mxfp8)>bf16 128x64x32");
+  gemm.scale_a = ScaleMode::kOuterVec;
+  EXPECT_EQ(TextOf(gemm), "gemm f8_e4m3(rowwise)>bf16 128x64x32");
+  gemm.scale_a = ScaleMode::kBlock128x128;
+  EXPECT_EQ(TextOf(gemm), "gemm f8_e4m3(block128)>bf16 128x64x32");
+  gemm.scale_a = ScaleMode::kUnknown;
+  EXPECT_EQ(TextOf(gemm), "gemm f8_e4m3(scale?)>bf16 128x64x32");
+  gemm.a = gemm.b = Dtype::kF4E2M1;
+  gemm.scale_a = ScaleMode::kVec16Ue4m3;
+  EXPECT_EQ(TextOf(gemm), "gemm f4_e2m1(nvfp4)>bf16 128x64x32");
+  gemm.scale_a = ScaleMode::kVec32Ue8m0;
+  EXPECT_EQ(TextOf(gemm), "gemm f4_e2m1(mxfp4)>bf16 128x64x32");
+}
+
 TEST(Label, ConvolutionGivesBothMapsAndTheFilter) {
   Convolution convolution;
   convolution.batch = 32;

@@ -118,6 +118,23 @@ TEST(Peaks, TheRateFollowsOperandsAccumulationAndMathMode) {
   EXPECT_EQ(RateOf(GemmOf(D::kC64F64, D::kC64F64, D::kC64F64)), R::kF64Tensor);
 }
 
+// CUTLASS, blackwell_functionality.md: tcgen05.mma kind::f8f6f4 and mxf8f6f4 take any mixture of
+// the three at twice Hopper's FP8 rate, mxf4 and mxf4nvf4 two FP4 operands at four times.
+TEST(Peaks, NarrowFormatsMixAtTheRateOfTheWidest) {
+  using D = Dtype;
+  for (const D wide : {D::kF8E4M3, D::kF8E5M2, D::kF6E2M3, D::kF6E3M2}) {
+    for (const D other : {D::kF8E4M3, D::kF8E5M2, D::kF6E2M3, D::kF6E3M2, D::kF4E2M1}) {
+      EXPECT_EQ(RateOf(GemmOf(wide, other)), PeakRate::kF8);
+      EXPECT_EQ(RateOf(GemmOf(other, wide)), PeakRate::kF8);
+    }
+  }
+  for (const ScaleMode mode : {ScaleMode::kVec16Ue4m3, ScaleMode::kVec32Ue8m0}) {
+    Gemm gemm = GemmOf(D::kF4E2M1, D::kF4E2M1);
+    gemm.scale_a = gemm.scale_b = mode;
+    EXPECT_EQ(RateOf(gemm), PeakRate::kF4);
+  }
+}
+
 TEST(Peaks, WhatHasNoRateOfItsOwnGetsNone) {
   using D = Dtype;
   EXPECT_EQ(RateOf(GemmOf(D::kF32, D::kF32, D::kF32, MathMode::kEmulatedBf16x9)), std::nullopt);
@@ -125,7 +142,9 @@ TEST(Peaks, WhatHasNoRateOfItsOwnGetsNone) {
   EXPECT_EQ(RateOf(GemmOf(D::kUnknown, D::kUnknown)), std::nullopt);
   EXPECT_EQ(RateOf(GemmOf(D::kBf16, D::kUnknown)), std::nullopt);
   EXPECT_EQ(RateOf(GemmOf(D::kBf16, D::kF16)), std::nullopt);
-  EXPECT_EQ(RateOf(GemmOf(D::kF6E2M3, D::kF6E2M3)), std::nullopt);
+  EXPECT_EQ(RateOf(GemmOf(D::kF8E4M3, D::kBf16)), std::nullopt);
+  EXPECT_EQ(RateOf(GemmOf(D::kF4E2M1, D::kI4)), std::nullopt);
+  EXPECT_EQ(RateOf(GemmOf(D::kF8Ue8m0, D::kF8Ue8m0)), std::nullopt);
   EXPECT_EQ(RateOf(D::kI64), std::nullopt);
   EXPECT_EQ(RateOf(D::kTf32), PeakRate::kTf32);
 }

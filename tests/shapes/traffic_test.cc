@@ -83,6 +83,65 @@ TEST(Traffic, EmptyProblemsMoveNothingAndHugeOnesSaturate) {
   EXPECT_EQ(LeastBytes(GemmOf(kMax, kMax, 1, 1, Dtype::kF64, Dtype::kF64, Dtype::kF64)), kMax);
 }
 
+TEST(Traffic, ScalesOfBlocksCountBesideTheirOperands) {
+  // 4096 x 8192 x 2048 in NVFP4: 2048/16 = 128 scales of a byte for each of the 4096 + 8192 rows
+  // and columns; elements take half a byte; D is bf16.
+  Gemm gemm = GemmOf(4096, 8192, 2048, 1, Dtype::kF4E2M1, Dtype::kF4E2M1, Dtype::kBf16);
+  const uint64_t plain = (4096u + 8192u) * 1024 + 4096u * 8192 * 2;
+  EXPECT_EQ(LeastBytes(gemm), plain);
+  gemm.scale_a = gemm.scale_b = ScaleMode::kVec16Ue4m3;
+  EXPECT_EQ(LeastBytes(gemm), plain + (4096 + 8192) * 128);
+  // MXFP8, k that fills no whole block: 100/32 is four blocks.
+  gemm = GemmOf(48, 80, 100, 3, Dtype::kF8E4M3, Dtype::kF8E5M2, Dtype::kF16);
+  gemm.scale_a = gemm.scale_b = ScaleMode::kVec32Ue8m0;
+  EXPECT_EQ(LeastBytes(gemm), 3u * (4800 + 8000 + 48 * 80 * 2 + 48 * 4 + 80 * 4));
+  // One A for the whole batch has one set of scales.
+  gemm.a_is_broadcast = true;
+  EXPECT_EQ(LeastBytes(gemm), 4800u + 48 * 4 + 3u * (8000 + 48 * 80 * 2 + 80 * 4));
+  // D in FP8 with scales along its columns of 48: two blocks each.
+  gemm.d = Dtype::kF8E4M3;
+  gemm.scale_d = ScaleMode::kVec32Ue8m0;
+  EXPECT_EQ(LeastBytes(gemm), 4800u + 48 * 4 + 3u * (8000 + 48 * 80 + 80 * 4 + 80 * 2));
+}
+
+TEST(Traffic, ScalesInF32) {
+  Gemm gemm = GemmOf(300, 200, 500, 2, Dtype::kF8E4M3, Dtype::kF8E4M3, Dtype::kBf16);
+  const uint64_t plain = 2u * (300 * 500 + 500 * 200 + 300 * 200 * 2);
+  const auto with = [&](ScaleMode a, ScaleMode b) {
+    gemm.scale_a = a;
+    gemm.scale_b = b;
+    return LeastBytes(gemm).value_or(0) - plain;
+  };
+  EXPECT_EQ(with(ScaleMode::kNone, ScaleMode::kNone), 0u);
+  EXPECT_EQ(with(ScaleMode::kScalar, ScaleMode::kScalar), 8u);
+  EXPECT_EQ(with(ScaleMode::kPerBatchScalar, ScaleMode::kScalar), 12u);
+  EXPECT_EQ(with(ScaleMode::kOuterVec, ScaleMode::kOuterVec), 2u * 4 * (300 + 200));
+  // 500/128 = 4 blocks along k; 300/128 = 3 and 200/128 = 2 across.
+  EXPECT_EQ(with(ScaleMode::kVec128, ScaleMode::kBlock128x128), 2u * 4 * (300 * 4 + 2 * 4));
+  EXPECT_EQ(with(ScaleMode::kBlock128x128, ScaleMode::kVec128), 2u * 4 * (3 * 4 + 200 * 4));
+  gemm.scale_b = ScaleMode::kUnknown;
+  EXPECT_EQ(LeastBytes(gemm), std::nullopt);
+}
+
+TEST(Traffic, EpiloguesReadABiasAndStoreTheirAuxiliaryMatrix) {
+  Gemm gemm = GemmOf(100, 70, 30, 2, Dtype::kBf16, Dtype::kBf16, Dtype::kBf16);
+  const uint64_t plain = 2u * 2 * (3000 + 2100 + 7000);
+  gemm.epilogue = 4;  // BIAS
+  gemm.bias = Dtype::kF32;
+  EXPECT_EQ(LeastBytes(gemm), plain + 400);
+  gemm.epilogue = 32 | 128 | 4;  // GELU_AUX_BIAS
+  gemm.aux = Dtype::kBf16;
+  EXPECT_EQ(LeastBytes(gemm), plain + 400 + 2 * 14000);
+  gemm.epilogue = 2 | 128;  // RELU_AUX: 100 bits a column, in 13 bytes
+  gemm.bias = Dtype::kUnknown;
+  gemm.aux = Dtype::kBool;
+  EXPECT_EQ(LeastBytes(gemm), plain + 2u * 70 * 13);
+  gemm.epilogue = 512;  // BGRADB: one for each column of D
+  gemm.bias = Dtype::kBf16;
+  gemm.aux = Dtype::kUnknown;
+  EXPECT_EQ(LeastBytes(gemm), plain + 140);
+}
+
 TEST(Traffic, AttentionReadsKeysAndValuesWithTheirOwnHeads) {
   Attention decode;
   decode.batch = 1;
