@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "interpose/elf_symbols.h"
 #include "interpose/observe.h"
@@ -17,6 +18,7 @@ using shapes::BetaUse;
 using shapes::Dtype;
 using shapes::Gemm;
 using shapes::MathMode;
+using shapes::ScaleMode;
 using shapes::Transpose;
 
 class LtLayouts : public testing::Test {
@@ -224,6 +226,298 @@ TEST_F(LtLayouts, PointerModesAndComputeTypes) {
       static_cast<int32_t>(CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_ZERO));
   ASSERT_TRUE(Read(description, reinterpret_cast<const void*>(0x10), a, b, d, d));
   EXPECT_EQ(gemm_.beta, BetaUse::kZero);
+}
+
+// One product of every format that cuBLASLt names, by the vendor's codes (library_types.h).
+TEST_F(LtLayouts, FormatsAreThoseOfTheLayouts) {
+  constexpr std::pair<int, Dtype> kFormats[] = {{CUDA_R_64F, Dtype::kF64},
+                                                {CUDA_R_32F, Dtype::kF32},
+                                                {CUDA_R_16F, Dtype::kF16},
+                                                {CUDA_R_16BF, Dtype::kBf16},
+                                                {CUDA_R_8F_E4M3, Dtype::kF8E4M3},
+                                                {CUDA_R_8F_E5M2, Dtype::kF8E5M2},
+                                                {31, Dtype::kF6E2M3},
+                                                {32, Dtype::kF6E3M2},
+                                                {33, Dtype::kF4E2M1},
+                                                {CUDA_R_8I, Dtype::kI8},
+                                                {CUDA_R_32I, Dtype::kI32},
+                                                {CUDA_R_8U, Dtype::kU8},
+                                                {CUDA_R_4I, Dtype::kI4},
+                                                {CUDA_C_32F, Dtype::kC32F32},
+                                                {CUDA_C_64F, Dtype::kC64F64},
+                                                {CUDA_C_16F, Dtype::kC16F16},
+                                                {CUDA_C_16BF, Dtype::kC16Bf16},
+                                                {CUDA_C_8I, Dtype::kCI8},
+                                                {4711, Dtype::kUnknown}};
+  for (const auto& [code, format] : kFormats) {
+    const auto type = static_cast<cudaDataType>(code);
+    const auto a = Layout(type, 32, 64);
+    const auto b = Layout(type, 64, 96);
+    const auto d = Layout(type, 32, 96);
+    ASSERT_TRUE(Read(Description(CUBLAS_COMPUTE_32F, CUDA_R_32F), nullptr, a, b, d, d)) << code;
+    EXPECT_EQ(gemm_.a, format) << code;
+    EXPECT_EQ(gemm_.b, format) << code;
+    EXPECT_EQ(gemm_.c, format) << code;
+    EXPECT_EQ(gemm_.d, format) << code;
+    EXPECT_EQ(gemm_.k, 64u);
+  }
+}
+
+// The layouts say the same whatever the order of their elements, and whether a complex matrix has
+// its halves side by side or in two planes; an order that the header does not have says nothing.
+TEST_F(LtLayouts, OrdersAndPlanes) {
+  const auto read_with = [&](int32_t order, cudaDataType type, int64_t plane_bytes) {
+    const auto a = Layout(type, 33, 64);
+    const auto b = Layout(type, 64, 97);
+    const auto d = Layout(type, 33, 97);
+    for (const auto layout : {a, b, d}) {
+      Set(layout, CUBLASLT_MATRIX_LAYOUT_ORDER, order);
+      Set(layout, CUBLASLT_MATRIX_LAYOUT_LD, int64_t{4096});
+      Set(layout, CUBLASLT_MATRIX_LAYOUT_PLANE_OFFSET, plane_bytes);
+    }
+    return Read(Description(CUBLAS_COMPUTE_32F, CUDA_R_32F), nullptr, a, b, d, d);
+  };
+  for (const int32_t order : {CUBLASLT_ORDER_COL, CUBLASLT_ORDER_ROW, CUBLASLT_ORDER_COL32,
+                              CUBLASLT_ORDER_COL4_4R2_8C, CUBLASLT_ORDER_COL32_2R_4R4}) {
+    for (const int64_t plane_bytes : {0, 1 << 20}) {
+      ASSERT_TRUE(read_with(order, CUDA_C_16F, plane_bytes)) << order;
+      EXPECT_EQ(gemm_.m, 33u);
+      EXPECT_EQ(gemm_.n, 97u);
+      EXPECT_EQ(gemm_.k, 64u);
+      EXPECT_EQ(gemm_.a, Dtype::kC16F16);
+    }
+  }
+  // The library may refuse the value; then nothing can hold it.
+  const auto odd = Layout(CUDA_R_16F, 33, 97);
+  const int32_t later_order = 17;
+  if (set_layout_(odd, CUBLASLT_MATRIX_LAYOUT_ORDER, &later_order, sizeof later_order) ==
+      CUBLAS_STATUS_SUCCESS) {
+    EXPECT_FALSE(read_with(later_order, CUDA_R_16F, 0));
+  }
+}
+
+TEST_F(LtLayouts, LayoutsThatContradictEachOtherAreRefused) {
+  const auto read = [&](uint64_t a_rows, uint64_t a_cols, uint64_t b_rows, uint64_t b_cols,
+                        int32_t b_batch) {
+    const auto a = Layout(CUDA_R_16F, a_rows, a_cols);
+    const auto b = Layout(CUDA_R_16F, b_rows, b_cols);
+    const auto d = Layout(CUDA_R_16F, 16, 32);
+    SetBatch(a, 3, 0);
+    SetBatch(b, b_batch, 0);
+    SetBatch(d, 3, 512);
+    return Read(Description(CUBLAS_COMPUTE_32F, CUDA_R_32F, CUBLAS_OP_T, CUBLAS_OP_C), nullptr, a,
+                b, d, d);
+  };
+  EXPECT_TRUE(read(48, 16, 32, 48, 3));
+  EXPECT_EQ(gemm_.op_b, Transpose::kConjugate);
+  EXPECT_FALSE(read(48, 17, 32, 48, 3));  // m
+  EXPECT_FALSE(read(48, 16, 33, 48, 3));  // n
+  EXPECT_FALSE(read(48, 16, 32, 47, 3));  // k
+  EXPECT_FALSE(read(16, 48, 48, 32, 3));  // as if nothing were transposed
+  EXPECT_FALSE(read(48, 16, 32, 48, 2));  // batch
+}
+
+// Scale modes are the library's to store: every combination it takes must come back.
+TEST_F(LtLayouts, ScaleModesOfOperandsAndResult) {
+  constexpr auto kE4m3 = CUDA_R_8F_E4M3;
+  const auto a = Layout(kE4m3, 512, 128);
+  const auto b = Layout(kE4m3, 512, 256);
+  const auto d = Layout(kE4m3, 128, 256);
+  const void* const pointer = reinterpret_cast<const void*>(0x1000);
+  const auto fresh = [&] { return Description(CUBLAS_COMPUTE_32F, CUDA_R_32F, CUBLAS_OP_T); };
+  const auto read = [&](cublasLtMatmulDesc_t description) {
+    ASSERT_TRUE(Read(description, nullptr, a, b, d, d));
+  };
+
+  auto description = fresh();
+  read(description);
+  EXPECT_EQ(gemm_.scale_a, ScaleMode::kNone);
+  EXPECT_EQ(gemm_.scale_b, ScaleMode::kNone);
+  EXPECT_EQ(gemm_.scale_d, ScaleMode::kNone);
+  Set(description, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, pointer);
+  read(description);
+  EXPECT_EQ(gemm_.scale_a, ScaleMode::kScalar);
+  EXPECT_EQ(gemm_.scale_b, ScaleMode::kNone);
+  Set(description, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, pointer);
+  Set(description, CUBLASLT_MATMUL_DESC_D_SCALE_POINTER, pointer);
+  read(description);
+  EXPECT_EQ(gemm_.scale_b, ScaleMode::kScalar);
+  EXPECT_EQ(gemm_.scale_d, ScaleMode::kScalar);
+
+  const auto attribute = [](int number) {
+    return static_cast<cublasLtMatmulDescAttributes_t>(number);
+  };
+  const int32_t vec16 = 1;
+  if (set_description_(fresh(), attribute(31), &vec16, sizeof vec16) != CUBLAS_STATUS_SUCCESS) {
+    GTEST_SKIP() << "this libcublasLt has no scale modes: scalars compared, nothing else";
+  }
+  constexpr ScaleMode kModes[] = {ScaleMode::kScalar,     ScaleMode::kVec16Ue4m3,
+                                  ScaleMode::kVec32Ue8m0, ScaleMode::kOuterVec,
+                                  ScaleMode::kVec128,     ScaleMode::kBlock128x128};
+  for (int32_t for_a = 0; for_a < 6; ++for_a) {
+    for (int32_t for_b = 0; for_b < 6; ++for_b) {
+      Set(description, attribute(31), for_a);
+      Set(description, attribute(32), for_b);
+      read(description);
+      EXPECT_EQ(gemm_.scale_a, kModes[for_a]);
+      EXPECT_EQ(gemm_.scale_b, kModes[for_b]);
+      EXPECT_EQ(gemm_.scale_d, ScaleMode::kScalar);
+    }
+  }
+  // What is written with D (D_OUT) goes before the scalar that D is multiplied with.
+  Set(description, attribute(34), int32_t{2});
+  read(description);
+  EXPECT_EQ(gemm_.scale_d, ScaleMode::kVec32Ue8m0);
+  Set(description, attribute(34), int32_t{0});
+  Set(description, attribute(36), pointer);
+  Set(description, attribute(37), int32_t{1});
+  read(description);
+  EXPECT_EQ(gemm_.scale_d, ScaleMode::kVec16Ue4m3);
+  // A mode from after this header.
+  const int32_t later = 41;
+  if (set_description_(description, attribute(31), &later, sizeof later) == CUBLAS_STATUS_SUCCESS) {
+    read(description);
+    EXPECT_EQ(gemm_.scale_a, ScaleMode::kUnknown);
+  }
+}
+
+TEST_F(LtLayouts, BlockScaledFp4) {
+  // NVFP4 as TransformerEngine sets it up: A transposed, two elements a byte.
+  const auto a = Layout(static_cast<cudaDataType>(33), 1024, 256);
+  const auto b = Layout(static_cast<cudaDataType>(33), 1024, 512);
+  const auto d = Layout(CUDA_R_16BF, 256, 512);
+  const auto description = Description(CUBLAS_COMPUTE_32F, CUDA_R_32F, CUBLAS_OP_T);
+  const int32_t vec16 = 1;
+  for (const int attribute : {31, 32}) {
+    if (set_description_(description, static_cast<cublasLtMatmulDescAttributes_t>(attribute),
+                         &vec16, sizeof vec16) != CUBLAS_STATUS_SUCCESS) {
+      GTEST_SKIP() << "this libcublasLt has no scale modes";
+    }
+  }
+  const float beta = 0;
+  ASSERT_TRUE(Read(description, &beta, a, b, d, d));
+  EXPECT_EQ(gemm_.m, 256u);
+  EXPECT_EQ(gemm_.n, 512u);
+  EXPECT_EQ(gemm_.k, 1024u);
+  EXPECT_EQ(gemm_.a, Dtype::kF4E2M1);
+  EXPECT_EQ(gemm_.d, Dtype::kBf16);
+  EXPECT_EQ(gemm_.scale_a, ScaleMode::kVec16Ue4m3);
+  EXPECT_EQ(gemm_.scale_b, ScaleMode::kVec16Ue4m3);
+  EXPECT_EQ(gemm_.scale_d, ScaleMode::kNone);
+}
+
+TEST_F(LtLayouts, EpiloguesWithTheirVectorsAndMatrices) {
+  struct Case {
+    uint32_t epilogue;
+    bool has_bias;
+    Dtype aux;
+  };
+  constexpr Dtype kNone = Dtype::kUnknown;
+  constexpr Case kCases[] = {{CUBLASLT_EPILOGUE_DEFAULT, false, kNone},
+                             {CUBLASLT_EPILOGUE_RELU, false, kNone},
+                             {CUBLASLT_EPILOGUE_RELU_AUX, false, Dtype::kBool},
+                             {CUBLASLT_EPILOGUE_BIAS, true, kNone},
+                             {CUBLASLT_EPILOGUE_RELU_BIAS, true, kNone},
+                             {CUBLASLT_EPILOGUE_RELU_AUX_BIAS, true, Dtype::kBool},
+                             {CUBLASLT_EPILOGUE_DRELU, false, Dtype::kBool},
+                             {CUBLASLT_EPILOGUE_DRELU_BGRAD, true, Dtype::kBool},
+                             {CUBLASLT_EPILOGUE_GELU, false, kNone},
+                             {CUBLASLT_EPILOGUE_GELU_AUX, false, Dtype::kBf16},
+                             {CUBLASLT_EPILOGUE_GELU_BIAS, true, kNone},
+                             {CUBLASLT_EPILOGUE_GELU_AUX_BIAS, true, Dtype::kBf16},
+                             {CUBLASLT_EPILOGUE_DGELU, false, Dtype::kBf16},
+                             {CUBLASLT_EPILOGUE_DGELU_BGRAD, true, Dtype::kBf16},
+                             {CUBLASLT_EPILOGUE_BGRADA, true, kNone},
+                             {CUBLASLT_EPILOGUE_BGRADB, true, kNone}};
+  const auto a = Layout(CUDA_R_16BF, 64, 48);
+  const auto b = Layout(CUDA_R_16BF, 48, 80);
+  const auto d = Layout(CUDA_R_16BF, 64, 80);
+  for (const Case& one : kCases) {
+    const auto description = Description(CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    Set(description, CUBLASLT_MATMUL_DESC_EPILOGUE, one.epilogue);
+    ASSERT_TRUE(Read(description, nullptr, a, b, d, d));
+    EXPECT_EQ(gemm_.epilogue, one.epilogue);
+    EXPECT_EQ(gemm_.bias, one.has_bias ? Dtype::kBf16 : kNone) << one.epilogue;
+    EXPECT_EQ(gemm_.aux, one.aux) << one.epilogue;
+    Set(description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(CUDA_R_32F));
+    Set(description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE,
+        static_cast<int32_t>(CUDA_R_8F_E4M3));
+    ASSERT_TRUE(Read(description, nullptr, a, b, d, d));
+    EXPECT_EQ(gemm_.bias, one.has_bias ? Dtype::kF32 : kNone) << one.epilogue;
+    EXPECT_EQ(gemm_.aux, one.aux == Dtype::kBf16 ? Dtype::kF8E4M3 : one.aux) << one.epilogue;
+  }
+}
+
+// cublasLt.h and the tables under cublasLtMatmul in the cuBLAS documentation.
+TEST_F(LtLayouts, BiasesWithoutATypeOfTheirOwn) {
+  const auto bias_of = [&](cublasComputeType_t compute, cudaDataType scale, cudaDataType operands,
+                           cudaDataType c_type, cudaDataType d_type) {
+    const auto a = Layout(operands, 64, 16);
+    const auto b = Layout(operands, 64, 32);
+    const auto c = Layout(c_type, 16, 32);
+    const auto d = Layout(d_type, 16, 32);
+    const auto description = Description(compute, scale, CUBLAS_OP_T);
+    Set(description, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{CUBLASLT_EPILOGUE_BIAS});
+    EXPECT_TRUE(Read(description, nullptr, a, b, c, d));
+    return gemm_.bias;
+  };
+  const auto f32 = CUBLAS_COMPUTE_32F;
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_16BF, CUDA_R_32F, CUDA_R_32F), Dtype::kF32);
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_16F, CUDA_R_16F, CUDA_R_16F), Dtype::kF16);
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_8F_E4M3, CUDA_R_16F, CUDA_R_16F), Dtype::kF16);
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_8F_E4M3, CUDA_R_16F, CUDA_R_8F_E4M3), Dtype::kF16);
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_8F_E4M3, CUDA_R_16BF, CUDA_R_8F_E4M3), Dtype::kBf16);
+  EXPECT_EQ(bias_of(f32, CUDA_R_32F, CUDA_R_8F_E4M3, CUDA_R_32F, CUDA_R_32F), Dtype::kBf16);
+  const auto i32 = CUBLAS_COMPUTE_32I;
+  EXPECT_EQ(bias_of(i32, CUDA_R_32F, CUDA_R_8I, CUDA_R_8I, CUDA_R_8I), Dtype::kF32);
+  EXPECT_EQ(bias_of(i32, CUDA_R_32I, CUDA_R_8I, CUDA_R_32I, CUDA_R_32I), Dtype::kI32);
+}
+
+TEST_F(LtLayouts, ComputeTypesAndEmulation) {
+  const auto math_of = [&](cublasLtMatmulDesc_t description, cudaDataType type) {
+    const auto a = Layout(type, 4, 5);
+    const auto b = Layout(type, 5, 6);
+    const auto d = Layout(type, 4, 6);
+    EXPECT_TRUE(Read(description, nullptr, a, b, d, d));
+    return gemm_.math;
+  };
+  const auto compute = [&](int code, cudaDataType scale) {
+    return Description(static_cast<cublasComputeType_t>(code), scale);
+  };
+  EXPECT_EQ(math_of(compute(CUBLAS_COMPUTE_32F, CUDA_R_32F), CUDA_R_32F), MathMode::kDefault);
+  EXPECT_EQ(math_of(compute(CUBLAS_COMPUTE_32F_PEDANTIC, CUDA_R_32F), CUDA_R_32F),
+            MathMode::kPedantic);
+  EXPECT_EQ(math_of(compute(CUBLAS_COMPUTE_32F_FAST_16F, CUDA_R_32F), CUDA_R_32F),
+            MathMode::kReducedF16);
+  EXPECT_EQ(math_of(compute(CUBLAS_COMPUTE_32F_FAST_16BF, CUDA_R_32F), CUDA_R_32F),
+            MathMode::kReducedBf16);
+  EXPECT_EQ(math_of(compute(CUBLAS_COMPUTE_64F, CUDA_R_64F), CUDA_R_64F), MathMode::kDefault);
+  EXPECT_EQ(math_of(compute(78, CUDA_R_32F), CUDA_R_32F), MathMode::kEmulatedBf16x9);
+  EXPECT_EQ(gemm_.accumulate, Dtype::kF32);
+  EXPECT_EQ(math_of(compute(79, CUDA_R_64F), CUDA_R_64F), MathMode::kEmulatedFixedPoint);
+  EXPECT_EQ(gemm_.accumulate, Dtype::kF64);
+  EXPECT_EQ(compute_code_, 79u);
+
+  // An emulation descriptor, which the library stores as a pointer.
+  cublasLtEmulationDescOpaque_t* emulation = nullptr;
+  const auto create = reinterpret_cast<cublasStatus_t (*)(cublasLtEmulationDescOpaque_t**)>(
+      dlsym(library_, "cublasLtEmulationDescCreate"));
+  if (create == nullptr || create(&emulation) != CUBLAS_STATUS_SUCCESS) {
+    GTEST_SKIP() << "this libcublasLt has no emulation descriptors: compute types compared";
+  }
+  const auto attribute = static_cast<cublasLtMatmulDescAttributes_t>(38);
+  const auto with = [&](int code, cudaDataType scale) {
+    const auto description = compute(code, scale);
+    Set(description, attribute, emulation);
+    return description;
+  };
+  EXPECT_EQ(math_of(with(CUBLAS_COMPUTE_64F, CUDA_R_64F), CUDA_R_64F),
+            MathMode::kEmulatedFixedPoint);
+  EXPECT_EQ(math_of(with(CUBLAS_COMPUTE_32F, CUDA_R_32F), CUDA_R_32F), MathMode::kEmulatedBf16x9);
+  EXPECT_EQ(math_of(with(CUBLAS_COMPUTE_32F, CUDA_R_32F), CUDA_R_16F), MathMode::kDefault);
+  EXPECT_EQ(math_of(with(CUBLAS_COMPUTE_32F_FAST_TF32, CUDA_R_32F), CUDA_R_32F), MathMode::kTf32);
+  EXPECT_EQ(math_of(with(CUBLAS_COMPUTE_64F_PEDANTIC, CUDA_R_64F), CUDA_R_64F),
+            MathMode::kPedantic);
 }
 
 TEST_F(LtLayouts, UnreadableDescriptorsAreRefused) {
