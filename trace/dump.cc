@@ -33,6 +33,24 @@ absl::string_view ProvenanceName(uint8_t value) {
   return View(shapes::NameOf(static_cast<shapes::Provenance>(value)));
 }
 
+absl::string_view ScaleName(uint8_t value) {
+  return NameOf(value, {"none", "scalar", "vec16_ue4m3", "vec32_ue8m0", "outer_vec", "vec128",
+                        "block128x128", "per_batch_scalar"});
+}
+
+// What only some products have; empty for the others.
+std::string ScalesAndEpilogue(const GemmSignature& record) {
+  std::string text;
+  if (record.scale_a != 0 || record.scale_b != 0 || record.scale_d != 0) {
+    absl::StrAppend(&text, " scales=", ScaleName(record.scale_a), ",", ScaleName(record.scale_b),
+                    ",", ScaleName(record.scale_d));
+  }
+  if (record.bias != 0) absl::StrAppend(&text, " bias=", DtypeName(record.bias));
+  if (record.aux != 0) absl::StrAppend(&text, " aux=", DtypeName(record.aux));
+  if (record.epilogue != 0) absl::StrAppend(&text, " epilogue=", record.epilogue);
+  return text;
+}
+
 std::string Flags(uint8_t flags) {
   std::string text;
   if ((flags & kCaptured) != 0) absl::StrAppend(&text, " captured");
@@ -91,7 +109,7 @@ class Dumper : public Visitor {
          " c=", DtypeName(record.c), " d=", DtypeName(record.d),
          " accumulate=", DtypeName(record.accumulate), " compute=", record.compute_code,
          " beta=", NameOf(record.beta, {"unknown", "zero", "nonzero"}), " flags=", record.flags,
-         " ", ProvenanceName(record.provenance));
+         " ", ProvenanceName(record.provenance), ScalesAndEpilogue(record));
   }
 
   void OnCollectiveSignature(const CollectiveSignature& record) override {

@@ -85,4 +85,33 @@ shapes::Convolution ConvolutionOf(const ConvolutionSignature& record) {
   return convolution;
 }
 
+shapes::Rnn RnnOf(const RnnSignature& record) {
+  shapes::Rnn rnn;
+  rnn.steps = record.steps;
+  rnn.input_size = record.input_size;
+  rnn.hidden_size = record.hidden_size;
+  rnn.projection_size = record.projection_size;
+  rnn.layers = record.layers;
+  rnn.directions = record.directions;
+  rnn.dtype = static_cast<shapes::Dtype>(record.dtype);
+  rnn.cell = static_cast<shapes::RnnCell>(record.cell);
+  rnn.pass = static_cast<shapes::RnnPass>(record.pass);
+  rnn.skips_input = (record.flags & 1) != 0;
+  return rnn;
+}
+
+shapes::SequenceRun RunOf(const SequenceLengths& record) {
+  return {record.seq_q, record.seq_k, record.count};
+}
+
+shapes::Collective CollectiveOf(const CollectiveSignature& record) {
+  shapes::Collective collective;
+  collective.count = record.count;
+  collective.peer = record.peer;
+  collective.kind = static_cast<shapes::CollectiveKind>(record.kind);
+  collective.dtype = static_cast<shapes::Dtype>(record.dtype);
+  collective.reduction = record.reduction;
+  return collective;
+}
+
 }  // namespace mfutrace::trace

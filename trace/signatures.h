@@ -11,5 +11,9 @@ shapes::Gemm GemmOf(const GemmSignature& record);
 shapes::Matrix MatrixOf(const MatrixSignature& record);
 shapes::Attention AttentionOf(const AttentionSignature& record);
 shapes::Convolution ConvolutionOf(const ConvolutionSignature& record);
+shapes::Rnn RnnOf(const RnnSignature& record);
+shapes::SequenceRun RunOf(const SequenceLengths& record);
+// Without the size of its communicator, which stands in another record.
+shapes::Collective CollectiveOf(const CollectiveSignature& record);
 
 }  // namespace mfutrace::trace

@@ -13,30 +13,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "report/model/load_signatures.h"
 #include "report/model/ops_of.h"
 #include "trace/contract.h"
 #include "trace/reader.h"
-#include "trace/signatures.h"
 
 namespace mfutrace::report {
 namespace {
 
 namespace fact = trace::fact;
-
-enum class SignatureKind : uint8_t { kGemm, kMatrix, kCollective, kCompound, kOpaque };
-
-struct Signature {
-  SignatureKind kind = SignatureKind::kOpaque;
-  shapes::Provenance provenance = shapes::Provenance::kNone;
-  shapes::Gemm gemm;
-  shapes::Matrix matrix;
-  shapes::Collective collective;
-  std::vector<trace::CompoundMember> members;  // of a compound
-  std::string label;                           // of a compound; empty = named after its members
-  uint32_t communicator = 0;                   // index in the file
-  std::string entry;
-  std::string reason;
-};
 
 // What becomes one Timeline, with the maps from the file's numbers to the timeline's.
 struct DeviceBuilder {
@@ -64,15 +49,26 @@ class Loader : public trace::Visitor {
   void OnCommunicator(const trace::CommunicatorRecord& communicator) override {
     communicators_[communicator.index] = communicator;
   }
-  void OnGemmSignature(const trace::GemmSignature& record) override;
-  void OnCollectiveSignature(const trace::CollectiveSignature& record) override;
-  void OnOpaqueSignature(const trace::OpaqueSignature& record) override;
-  void OnMatrixSignature(const trace::MatrixSignature& record) override;
-  void OnCompoundSignature(const trace::CompoundSignature& record) override;
-  void OnCompoundMember(const trace::CompoundMember& record) override {
-    const auto found = signatures_.find(record.compound);
-    if (found != signatures_.end()) found->second.members.push_back(record);
+  void OnGemmSignature(const trace::GemmSignature& record) override { signatures_.Add(record); }
+  void OnMatrixSignature(const trace::MatrixSignature& record) override { signatures_.Add(record); }
+  void OnAttentionSignature(const trace::AttentionSignature& record) override {
+    signatures_.Add(record);
   }
+  void OnConvolutionSignature(const trace::ConvolutionSignature& record) override {
+    signatures_.Add(record);
+  }
+  void OnRnnSignature(const trace::RnnSignature& record) override { signatures_.Add(record); }
+  void OnCollectiveSignature(const trace::CollectiveSignature& record) override {
+    const auto found = communicators_.find(record.communicator);
+    const bool is_known = found != communicators_.end() && found->second.size > 0;
+    signatures_.Add(record, is_known ? static_cast<uint32_t>(found->second.size) : uint32_t{0});
+  }
+  void OnOpaqueSignature(const trace::OpaqueSignature& record) override { signatures_.Add(record); }
+  void OnCompoundSignature(const trace::CompoundSignature& record) override {
+    signatures_.Add(record);
+  }
+  void OnCompoundMember(const trace::CompoundMember& record) override { signatures_.Add(record); }
+  void OnSequenceLengths(const trace::SequenceLengths& record) override { signatures_.Add(record); }
   void OnCall(const trace::Call& call) override;
   void OnCount(const trace::CountRecord& count) override;
   void OnCounter(const trace::CounterRecord& counter) override {
@@ -107,7 +103,6 @@ class Loader : public trace::Visitor {
   }
   uint32_t CommunicatorIn(DeviceBuilder& device, uint32_t index);
   uint32_t OpIn(DeviceBuilder& device, uint32_t signature);
-  Op CompoundOp(const Signature& compound) const;
   uint32_t WorkOf(DeviceBuilder& device, const trace::Call& call, const trace::LaneRecord& lane,
                   uint32_t op);
   void MergeUnknownDevice();
@@ -121,7 +116,7 @@ class Loader : public trace::Visitor {
   std::map<int32_t, trace::DeviceRecord> devices_;
   absl::flat_hash_map<uint32_t, trace::LaneRecord> lanes_;
   std::map<uint32_t, trace::CommunicatorRecord> communicators_;
-  absl::flat_hash_map<uint32_t, Signature> signatures_;
+  SignatureTable signatures_{strings_};
   std::map<int32_t, std::unique_ptr<DeviceBuilder>> builders_;
   int32_t last_ordinal_ = 0;
   DeviceBuilder* last_device_ = nullptr;
@@ -131,75 +126,6 @@ class Loader : public trace::Visitor {
   uint64_t calls_seen_ = 0;
   uint64_t calls_without_signature_ = 0;
 };
-
-void Loader::OnGemmSignature(const trace::GemmSignature& record) {
-  Signature& signature = signatures_[record.id];
-  signature.kind = SignatureKind::kGemm;
-  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
-  signature.entry = String(record.entry);
-  signature.gemm = trace::GemmOf(record);
-}
-
-void Loader::OnCollectiveSignature(const trace::CollectiveSignature& record) {
-  Signature& signature = signatures_[record.id];
-  signature.kind = SignatureKind::kCollective;
-  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
-  signature.entry = String(record.entry);
-  signature.communicator = record.communicator;
-  shapes::Collective& collective = signature.collective;
-  collective.count = record.count;
-  collective.peer = record.peer;
-  collective.kind = static_cast<shapes::CollectiveKind>(record.kind);
-  collective.dtype = static_cast<shapes::Dtype>(record.dtype);
-  collective.reduction = record.reduction;
-  const auto found = communicators_.find(record.communicator);
-  if (found != communicators_.end() && found->second.size > 0) {
-    collective.rank_count = static_cast<uint32_t>(found->second.size);
-  }
-}
-
-void Loader::OnOpaqueSignature(const trace::OpaqueSignature& record) {
-  Signature& signature = signatures_[record.id];
-  signature.kind = SignatureKind::kOpaque;
-  signature.entry = String(record.entry);
-  signature.reason = String(record.reason);
-}
-
-void Loader::OnMatrixSignature(const trace::MatrixSignature& record) {
-  Signature& signature = signatures_[record.id];
-  signature.kind = SignatureKind::kMatrix;
-  signature.provenance = static_cast<shapes::Provenance>(record.provenance);
-  signature.entry = String(record.entry);
-  signature.matrix = trace::MatrixOf(record);
-}
-
-void Loader::OnCompoundSignature(const trace::CompoundSignature& record) {
-  Signature& signature = signatures_[record.id];
-  signature.kind = SignatureKind::kCompound;
-  signature.entry = String(record.entry);
-  signature.label = String(record.label);
-}
-
-Op Loader::CompoundOp(const Signature& compound) const {
-  std::vector<OpPart> parts;
-  parts.reserve(compound.members.size());
-  for (const trace::CompoundMember& member : compound.members) {
-    const auto found = signatures_.find(member.signature);
-    OpPart part;
-    part.count = member.count;
-    if (found != signatures_.end() && found->second.kind == SignatureKind::kGemm) {
-      part.op = OpOf(found->second.gemm, found->second.provenance);
-      part.gemm = found->second.gemm;
-    } else if (found != signatures_.end() && found->second.kind == SignatureKind::kMatrix) {
-      part.op = OpOf(found->second.matrix, found->second.provenance);
-    }
-    parts.push_back(std::move(part));
-  }
-  Op op = OpOf(parts);
-  if (!compound.label.empty()) op.label = compound.label;
-  if (op.label.empty()) op.label = compound.entry.empty() ? "unnamed" : compound.entry;
-  return op;
-}
 
 uint32_t Loader::CommunicatorIn(DeviceBuilder& device, uint32_t index) {
   const auto [found, is_new] = device.communicator_of_index.try_emplace(index, kNoIndex);
@@ -220,30 +146,13 @@ uint32_t Loader::CommunicatorIn(DeviceBuilder& device, uint32_t index) {
 uint32_t Loader::OpIn(DeviceBuilder& device, uint32_t id) {
   const auto [found, is_new] = device.op_of_signature.try_emplace(id, kNoIndex);
   if (!is_new) return found->second;
-  const auto signature = signatures_.find(id);
-  if (signature == signatures_.end()) return kNoIndex;
-  const Signature& facts = signature->second;
-  Op op;
-  switch (facts.kind) {
-    case SignatureKind::kGemm:
-      op = OpOf(facts.gemm, facts.provenance);
-      break;
-    case SignatureKind::kMatrix:
-      op = OpOf(facts.matrix, facts.provenance);
-      break;
-    case SignatureKind::kCompound:
-      op = CompoundOp(facts);
-      break;
-    case SignatureKind::kCollective:
-      op = OpOf(facts.collective, facts.provenance);
-      op.communicator = CommunicatorIn(device, facts.communicator);
-      break;
-    case SignatureKind::kOpaque:
-      op.label = facts.entry.empty() ? "unnamed" : facts.entry;
-      break;
+  std::optional<Op> op = signatures_.Find(id);
+  if (!op) return kNoIndex;
+  if (op->kind == shapes::OpKind::kCollective) {
+    op->communicator = CommunicatorIn(device, signatures_.CommunicatorOf(id));
   }
   found->second = static_cast<uint32_t>(device.timeline.ops.size());
-  device.timeline.ops.push_back(std::move(op));
+  device.timeline.ops.push_back(*std::move(op));
   return found->second;
 }
 

@@ -39,8 +39,9 @@ bool IsOneLine(absl::string_view text) {
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
                                           unsigned int seed) {
   if (size < 64) {
-    const std::string start =
-        mfutrace::trace_test::WholeFile() + mfutrace::trace_test::OtherSignatureBlocks();
+    const std::string start = mfutrace::trace_test::WholeFile() +
+                              mfutrace::trace_test::OtherSignatureBlocks() +
+                              mfutrace::trace_test::GrownSignatureBlocks();
     size = std::min(start.size(), max_size);
     std::memcpy(data, start.data(), size);
   }

@@ -88,6 +88,19 @@ TEST(Dump, GivesTheOtherSignaturesToo) {
   EXPECT_EQ(LinesOf(FileHeaderBytes() + OtherSignatureBlocks()), expected);
 }
 
+TEST(Dump, GivesScalesEpiloguesAndSequenceLengths) {
+  const std::vector<std::string> expected = {
+      "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
+      "signature 1 #1 gemm f8_e4m3(mxfp8)>bf16 64x32x96 TN c=bf16 d=bf16 accumulate=f32 compute=68 "
+      "beta=zero flags=0 exact scales=vec32_ue8m0,vec32_ue8m0,none bias=bf16 aux=bf16 epilogue=164",
+      "lengths 1: 7 queries 7 keys x1",
+      "lengths 2: 1 queries 4096 keys x64",
+      "lengths 2: 512 queries 512 keys x1",
+      "signature 2 #2 sdpa bf16 b65 h32/8 s512/4096 d128 causal-br flags=4 exact lengths=2",
+  };
+  EXPECT_EQ(LinesOf(FileHeaderBytes() + GrownSignatureBlocks()), expected);
+}
+
 TEST(Dump, AFileOfFormat1StaysReadable) {
   // Written when format 1 was new, and never again: old files must be readable for ever.
   trace::Outcome outcome;

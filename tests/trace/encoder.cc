@@ -173,6 +173,34 @@ std::string OtherSignatureBlocks() {
   return blocks;
 }
 
+std::string GrownSignatureBlocks() {
+  // 64 x 32 x 96 in f8_e4m3 with a scale for 32 elements and a bf16 result, bias and GELU
+  // (CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164).
+  Bytes product;
+  product.U32(1).U32(1).U64(64).U64(32).U64(96).U64(1).U8(5).U8(5).U8(4).U8(4).U8(2).U8(0).U8(1);
+  product.U8(0).U8(1).U8(0).U8(0).Pad(1).U32(68);
+  product.U8(3).U8(3).U8(0).U8(4).U8(4).Pad(1).U16(164);
+  std::string blocks = BlockBytes({.kind = kGemmSignatures, .record_bytes = 64}, product);
+  blocks += BlockBytes({.kind = kSequenceLengths, .record_bytes = 16}, Bytes()
+                                                                           .U32(1)
+                                                                           .U32(7)
+                                                                           .U32(7)
+                                                                           .U32(1)
+                                                                           .U32(2)
+                                                                           .U32(1)
+                                                                           .U32(4096)
+                                                                           .U32(64)
+                                                                           .U32(2)
+                                                                           .U32(512)
+                                                                           .U32(512)
+                                                                           .U32(1));
+  Bytes attention;
+  attention.U32(2).U32(2).U32(65).U32(32).U32(8).U32(512).U32(4096).U32(128).U32(128).I32(-1).I32(
+      0);
+  attention.U8(4).U8(3).U8(0).U8(4).U8(0).Pad(3).U32(2);
+  return blocks + BlockBytes({.kind = kAttentionSignatures, .record_bytes = 56}, attention);
+}
+
 std::string WholeFile() {
   std::string file = FileHeaderBytes();
   Bytes strings;

@@ -145,5 +145,39 @@ TEST(Growth, TextBlocksMayHaveAPrefix) {
   EXPECT_EQ(seen.strings[0].second, "name");
 }
 
+TEST(Growth, SignaturesThatGrewAreReadInBothLengths) {
+  // WholeFile() and OtherSignatureBlocks() have products of 56 bytes and attention of 52.
+  RecordingVisitor seen;
+  const absl::StatusOr<Outcome> outcome =
+      Read(WholeFile().substr(0, WholeFile().size() - EndBlock(0).size()) + OtherSignatureBlocks() +
+               GrownSignatureBlocks(),
+           seen);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->damage, "");
+  EXPECT_EQ(outcome->blocks_skipped, 0u);
+  ASSERT_EQ(seen.gemms.size(), 2u);
+  const trace::GemmSignature& old_gemm = seen.gemms[0];
+  EXPECT_EQ(old_gemm.n, 14336u);
+  EXPECT_EQ(old_gemm.compute_code, 68u);
+  EXPECT_EQ(old_gemm.scale_a + old_gemm.scale_b + old_gemm.scale_d, 0);
+  EXPECT_EQ(old_gemm.bias + old_gemm.aux + old_gemm.epilogue, 0);
+  const trace::GemmSignature& gemm = seen.gemms[1];
+  EXPECT_EQ(gemm.compute_code, 68u);
+  EXPECT_EQ(static_cast<shapes::ScaleMode>(gemm.scale_b), shapes::ScaleMode::kVec32Ue8m0);
+  EXPECT_EQ(static_cast<shapes::Dtype>(gemm.bias), shapes::Dtype::kBf16);
+  EXPECT_EQ(static_cast<shapes::Dtype>(gemm.aux), shapes::Dtype::kBf16);
+  EXPECT_EQ(gemm.epilogue, 164);
+  ASSERT_EQ(seen.attentions.size(), 2u);
+  EXPECT_EQ(seen.attentions[0].seq_k, 4096u);
+  EXPECT_EQ(seen.attentions[0].lengths, 0u);
+  EXPECT_EQ(seen.attentions[1].lengths, 2u);
+  EXPECT_EQ(seen.attentions[1].flags, trace::kLengthsOnDevice);
+  ASSERT_EQ(seen.lengths.size(), 3u);
+  EXPECT_EQ(seen.lengths[1].list, 2u);
+  EXPECT_EQ(seen.lengths[1].seq_q, 1u);
+  EXPECT_EQ(seen.lengths[1].seq_k, 4096u);
+  EXPECT_EQ(seen.lengths[1].count, 64u);
+}
+
 }  // namespace
 }  // namespace mfutrace::trace_test

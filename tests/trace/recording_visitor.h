@@ -47,6 +47,9 @@ class RecordingVisitor : public trace::Visitor {
   void OnAttentionSignature(const trace::AttentionSignature& record) override {
     Keep("attention", record, &attentions);
   }
+  void OnSequenceLengths(const trace::SequenceLengths& record) override {
+    Keep("lengths", record, &lengths);
+  }
   void OnConvolutionSignature(const trace::ConvolutionSignature& record) override {
     Keep("convolution", record, &convolutions);
   }
@@ -92,6 +95,7 @@ class RecordingVisitor : public trace::Visitor {
   std::vector<trace::OpaqueSignature> opaques;
   std::vector<trace::MatrixSignature> matrices;
   std::vector<trace::AttentionSignature> attentions;
+  std::vector<trace::SequenceLengths> lengths;
   std::vector<trace::ConvolutionSignature> convolutions;
   std::vector<trace::RnnSignature> rnns;
   std::vector<trace::CompoundSignature> compounds;
