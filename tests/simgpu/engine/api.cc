@@ -103,6 +103,11 @@ class TheApi final : public Api {
     std::swap(ThisThread().caller, function);
     return function;
   }
+
+  void SetActivitySink(ActivitySink* sink) override {
+    const std::lock_guard<std::mutex> held(Engine::Get().lock());
+    All().activity_sink = sink;
+  }
 };
 
 }  // namespace

@@ -75,6 +75,30 @@ struct Work {
   std::function<void()> host_call;  // kHost: run at the start, on the simulator's thread
 };
 
+// Device work as a profiler is told of it.
+struct Activity {
+  OpKind kind = OpKind::kKernel;
+  const char* function = "";
+  std::string dims;
+  uint64_t bytes = 0;
+  int device = 0;
+  uint64_t stream_id = 0;
+  uint32_t correlation_id = 0;  // of the driver call that launched it
+  bool graph = false;
+  int64_t start_ns = 0;
+  int64_t end_ns = 0;
+};
+
+// The simulated CUPTI. Called with the engine's lock held; must neither block nor call the engine.
+class ActivitySink {
+ public:
+  virtual ~ActivitySink() = default;
+  // The calling thread launches work by one driver call; its correlation id.
+  virtual uint32_t Launching(OpKind kind, bool graph) = 0;
+  // The work's times are known; they may still lie ahead.
+  virtual void Resolved(const Activity& activity) = 0;
+};
+
 class Api {
  public:
   virtual const Settings& settings() = 0;
@@ -97,6 +121,8 @@ class Api {
   virtual bool ShouldFail(const char* function) = 0;
   // The public entry the user called, while a library calls another library inside it. Per thread.
   virtual const char* ExchangeCaller(const char* function) = 0;
+  // From now on told of all work; null: nobody.
+  virtual void SetActivitySink(ActivitySink* sink) = 0;
 
  protected:
   ~Api() = default;

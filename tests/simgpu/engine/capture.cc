@@ -97,6 +97,7 @@ CUresult LaunchGraph(const GraphExec& exec, Stream* stream) {
   if (const CUresult status = CheckImplicit(*stream, true)) return status;
   std::vector<Dependency> before;
   StreamDependencies(*stream, &before);
+  const OneLaunch one_launch;
   const int64_t enqueue_ns = EnqueueTimeNs();
   std::unordered_map<const Node*, OpRef> done;
   std::vector<Dependency> all;

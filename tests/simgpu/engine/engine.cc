@@ -15,6 +15,8 @@
 #include <cerrno>
 #include <cmath>
 
+#include "engine/objects.h"
+
 namespace simgpu {
 namespace {
 
@@ -87,11 +89,40 @@ Engine& Engine::Get() {
   return *engine;
 }
 
+namespace {
+
+void TellActivity(const Op& op) {
+  if (op.correlation_id == 0 || All().activity_sink == nullptr) return;
+  Activity activity;
+  activity.kind = op.work.kind;
+  activity.function = op.work.function;
+  activity.dims = op.work.dims;
+  activity.bytes = op.work.bytes;
+  if (op.work.peers != nullptr) {
+    // One kernel for a whole group, named after its first call, as NCCL's are.
+    const std::vector<LogEntry> entries = op.work.peers->Entries();
+    if (!entries.empty()) {
+      activity.function = entries.front().function;
+      activity.dims = entries.front().dims;
+    }
+  }
+  activity.device = op.device;
+  activity.stream_id = op.stream_id;
+  activity.correlation_id = op.correlation_id;
+  activity.graph = op.graph;
+  activity.start_ns = op.start_ns;
+  activity.end_ns = op.end_ns;
+  All().activity_sink->Resolved(activity);
+}
+
+}  // namespace
+
 void Engine::Finish(Op* op, int64_t end_ns, bool failed) {
   op->end_ns = end_ns;
   op->failed = failed;
   op->resolved = true;
   if (!failed) log_.Add(*op);
+  TellActivity(*op);
   op->work.peers = nullptr;  // it may hold what holds this operation
 }
 

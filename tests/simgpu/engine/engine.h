@@ -30,9 +30,11 @@ struct Op {
   int device = 0;
   CUstream stream = nullptr;  // the handle the user knows
   bool graph = false;         // runs from a graph launch
-  int64_t enqueue_ns = 0;     // the earliest the device can see it
-  int64_t start_ns = 0;       // valid once started
-  int64_t end_ns = 0;         // valid once resolved
+  uint64_t stream_id = 0;
+  uint32_t correlation_id = 0;  // 0: nobody wants to know
+  int64_t enqueue_ns = 0;       // the earliest the device can see it
+  int64_t start_ns = 0;         // valid once started
+  int64_t end_ns = 0;           // valid once resolved
   bool started = false;
   bool resolved = false;
   bool failed = false;

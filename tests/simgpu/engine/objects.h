@@ -91,6 +91,7 @@ struct Objects {
   std::vector<std::shared_ptr<Capture>> captures;  // active ones
   std::vector<OpRef> hardware_queue;               // last operation of each device's single queue
   uint64_t next_id = 1;
+  ActivitySink* activity_sink = nullptr;
 };
 Objects& All();
 // cuInit: makes the devices. False in the child of a process that used CUDA.
@@ -101,6 +102,7 @@ struct ThreadState {
   std::vector<Context*> contexts;
   CUstreamCaptureMode capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
   const char* caller = nullptr;
+  uint32_t correlation_id = 0;  // of the graph launch the thread is in
 };
 ThreadState& ThisThread();
 Context* CurrentContext();  // null if none
@@ -117,6 +119,15 @@ class Entered {
  private:
   std::unique_lock<std::mutex> held_;
   CUresult status_ = CUDA_SUCCESS;
+};
+
+// All work of one driver call has one correlation id.
+class OneLaunch {
+ public:
+  OneLaunch();
+  ~OneLaunch();
+  OneLaunch(const OneLaunch&) = delete;
+  OneLaunch& operator=(const OneLaunch&) = delete;
 };
 
 Stream* NewStream(Context* context, unsigned flags, int priority);

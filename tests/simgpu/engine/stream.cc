@@ -17,6 +17,11 @@ bool Finished(const OpRef& op, int64_t before_ns) {
   return op == nullptr || (op->resolved && op->end_ns <= before_ns);
 }
 
+// What occupies the device or a copy engine.
+bool IsWork(OpKind kind) {
+  return kind != OpKind::kEvent && kind != OpKind::kHost && kind != OpKind::kMarker;
+}
+
 Stream* PerThreadStream(Context* context) {
   thread_local std::vector<std::pair<Context*, Stream*>> mine;
   for (const auto& [owner, stream] : mine) {
@@ -140,6 +145,13 @@ void StreamDependencies(const Stream& stream, std::vector<Dependency>* dependenc
   }
 }
 
+OneLaunch::OneLaunch() {
+  ActivitySink* sink = All().activity_sink;
+  if (sink != nullptr) ThisThread().correlation_id = sink->Launching(OpKind::kKernel, true);
+}
+
+OneLaunch::~OneLaunch() { ThisThread().correlation_id = 0; }
+
 OpRef NewOp(Stream* stream, const Work& work, int64_t enqueue_ns, bool graph,
             std::vector<Dependency> dependencies) {
   auto op = std::make_shared<Op>();
@@ -147,6 +159,13 @@ OpRef NewOp(Stream* stream, const Work& work, int64_t enqueue_ns, bool graph,
   op->device = stream->context->device;
   op->stream = stream->handle;
   op->graph = graph;
+  op->stream_id = stream->id;
+  if (All().activity_sink != nullptr && IsWork(work.kind)) {
+    op->correlation_id = ThisThread().correlation_id;
+    if (op->correlation_id == 0) {
+      op->correlation_id = All().activity_sink->Launching(work.kind, graph);
+    }
+  }
   op->enqueue_ns = enqueue_ns;
   op->dependencies = std::move(dependencies);
   if (op->work.peers != nullptr) {
