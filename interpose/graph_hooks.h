@@ -1,0 +1,45 @@
+// What the calls of the driver's graph functions mean for graph_contents.h: the seam between the
+// hook that stands in for them (driver_hooks.h) and the runtime.
+//
+// Called on the job's threads, around the real function, only where a session exists: a process
+// that calls none of the libraries we observe has no graph that we know anything of.
+#pragma once
+
+#include <cstdint>
+
+#include "interpose/recorder.h"
+
+namespace mfutrace::interpose {
+
+enum class GraphRole : uint8_t {
+  kNone,
+  kProcAddress,     // name, pointer*, version, flags
+  kAddChild,        // node*, graph, dependencies, count, child
+  kAddNode,         // node*, graph, dependencies, count, parameters
+  kAddNodeV2,       // node*, graph, dependencies, edges, count, parameters
+  kClone,           // graph*, original
+  kDestroy,         // graph
+  kDestroyNode,     // node
+  kEndCapture,      // stream, graph*
+  kExecDestroy,     // executable
+  kExecSetChild,    // executable, node, child
+  kExecSetEnabled,  // executable, node, is enabled
+  kExecSetNode,     // executable, node, parameters
+  kExecUpdate,      // executable, graph
+  kInstantiate,     // executable*, graph, flags where the function is cuGraphInstantiateWithFlags
+  kInstantiateWithParams,  // executable*, graph, parameters
+  kLaunch,                 // executable, stream
+};
+
+struct GraphCall {
+  GraphRole role;
+  bool is_per_thread;  // stream 0 is the thread's own default stream
+  Entry entry;
+  const void* arguments[6];
+};
+
+// `open` is what they share: a launch as it will be recorded, or the capture that ends.
+void BeforeGraphCall(const GraphCall& call, OpenCall& open);
+void AfterGraphCall(const GraphCall& call, OpenCall& open, int status);
+
+}  // namespace mfutrace::interpose
