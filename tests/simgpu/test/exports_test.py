@@ -10,7 +10,7 @@ import sys
 
 LIBRARIES = {"libcuda.so.1": "stubs/libcuda.so", "libcudart.so.13": "libcudart.so.13",
              "libcublas.so.13": "libcublas.so.13", "libcublasLt.so.13": "libcublasLt.so.13",
-             "libnccl.so.2": "libnccl.so.2"}
+             "libnccl.so.2": "libnccl.so.2", "libcupti.so.13": "libcupti.so.13"}
 OURS = {"simgpu_api"}
 
 
