@@ -68,7 +68,8 @@ constexpr DlsymDecision Answer(void* pointer) { return {pointer, 1}; }
 DlsymDecision AnswerFor(Entry entry, void* real) {
   if (real == nullptr) return Answer(nullptr);
   const Target target = TargetOfPointer(entry, real);
-  return Answer(target.slot != 0 ? ThunkOf(entry, target.slot) : real);
+  void* thunk = target.slot != 0 ? ThunkOf(entry, target.slot) : nullptr;
+  return Answer(thunk != nullptr ? thunk : real);
 }
 
 }  // namespace

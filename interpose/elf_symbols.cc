@@ -123,6 +123,26 @@ void* FindInObject(uintptr_t base, const ElfW(Dyn) * dynamic, const char* name) 
   return nullptr;
 }
 
+void VisitObject(uintptr_t base, const ElfW(Dyn) * dynamic,
+                 void (*visit)(const char* name, const void* address, void* context),
+                 void* context) {
+  const SymbolTable table = ReadDynamic(base, dynamic);
+  if (table.symbols == nullptr || table.strings == nullptr || table.gnu_hash == nullptr) return;
+  const uint32_t bucket_count = table.gnu_hash[0];
+  const uint32_t first_symbol = table.gnu_hash[1];
+  const uint32_t* buckets = table.gnu_hash + 4 + table.gnu_hash[2] * (sizeof(ElfW(Addr)) / 4);
+  const uint32_t* chains = buckets + bucket_count;
+  for (uint32_t bucket = 0; bucket < bucket_count; ++bucket) {
+    uint32_t index = buckets[bucket];
+    if (index < first_symbol) continue;
+    do {
+      const ElfW(Sym)& symbol = table.symbols[index];
+      visit(table.strings + symbol.st_name,
+            reinterpret_cast<const void*>(table.base + symbol.st_value), context);
+    } while ((chains[index++ - first_symbol] & 1) == 0);
+  }
+}
+
 const char* BaseName(const char* path) {
   const char* slash = std::strrchr(path, '/');
   return slash == nullptr ? path : slash + 1;

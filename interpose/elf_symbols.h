@@ -15,6 +15,12 @@ namespace mfutrace::interpose {
 // `dynamic`; nullptr if it does not define one. Among several versions the default one wins.
 void* FindInObject(uintptr_t base, const ElfW(Dyn) * dynamic, const char* name);
 
+// Calls `visit(name, address, context)` for every defined symbol of such an object's table for
+// lookups (of the GNU kind).
+void VisitObject(uintptr_t base, const ElfW(Dyn) * dynamic,
+                 void (*visit)(const char* name, const void* address, void* context),
+                 void* context);
+
 // "libc.so.6" of "/lib/x86_64-linux-gnu/libc.so.6".
 const char* BaseName(const char* path);
 bool StartsWith(const char* text, const char* prefix);

@@ -12,7 +12,6 @@
 #include <nccl.h>
 
 #include <array>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -95,11 +94,10 @@ static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRank
 
 // --- types as the calling convention sees them --------------------------------------------------
 // Functions whose arguments travel alike share one hook: a table of five hundred names compiles to
-// some hundred and twenty functions. Pointers are pointers, enums are 32-bit integers, signedness
-// does not matter, and a struct of more than 16 bytes goes through memory on both architectures
-// whatever it holds. Scalars by value, in cuBLAS's first interface alone, are never so many that
-// they leave the registers: a float lies in the low half of what a double lies in, and on x86-64 so
-// does a pair of floats.
+// some eighty small functions. Pointers are pointers, enums are 32-bit integers, integers carry
+// their width in a mask beside the hook, and a struct of more than 16 bytes goes through memory on
+// both architectures whatever it holds. A float lies in the low half of what a double lies in, and
+// on x86-64 so does a pair of floats.
 
 template <typename T, typename = void>
 struct Abi;
@@ -108,9 +106,15 @@ struct Abi<T*> {
   using Type = const void*;
 };
 template <typename T>
-struct Abi<T, std::enable_if_t<std::is_enum_v<T> || std::is_integral_v<T>>> {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "narrow arguments need an extension rule");
-  using Type = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+struct Abi<T, std::enable_if_t<std::is_enum_v<T>>> {
+  static_assert(sizeof(T) == 4, "narrow arguments need an extension rule");
+  using Type = int32_t;
+};
+template <typename T>
+struct Abi<T, std::enable_if_t<std::is_integral_v<T>>> {
+  static_assert(sizeof(T) == 8 || (sizeof(T) == 4 && std::is_signed_v<T>),
+                "narrow arguments need an extension rule");
+  using Type = arguments::Integer;
 };
 template <>
 struct Abi<char> {
@@ -129,12 +133,12 @@ struct Abi<cuComplex> {
 #if defined(__x86_64__)
   using Type = double;
 #else  // in a register each, as a pair of doubles is
-  using Type = cuDoubleComplex;
+  using Type = arguments::DoublePair;
 #endif
 };
 template <>
 struct Abi<cuDoubleComplex> {
-  using Type = cuDoubleComplex;
+  using Type = arguments::DoublePair;
 };
 template <typename T>
 struct Abi<T, std::enable_if_t<std::is_class_v<T>>> {
@@ -142,18 +146,33 @@ struct Abi<T, std::enable_if_t<std::is_class_v<T>>> {
   using Type = Bytes<sizeof(T)>;
 };
 
+// Bit i: the i-th argument is an integer of 32 bits.
+template <typename... Args>
+constexpr uint32_t NarrowMask() {
+  static_assert(sizeof...(Args) <= 32);
+  uint32_t mask = 0;
+  uint32_t bit = 1;
+  ((mask |=
+    std::is_same_v<typename Abi<Args>::Type, arguments::Integer> && sizeof(Args) == 4 ? bit : 0,
+    bit <<= 1),
+   ...);
+  return mask;
+}
+
 template <typename Observer, typename Function>
 struct HookFor;
 template <typename Observer, typename Status, typename... Args>
 struct HookFor<Observer, Status (*)(Args...)> {
   static_assert(std::is_enum_v<Status> && sizeof(Status) == 4, "a status is what we know to read");
   using Type = Hook<Observer, typename Abi<Args>::Type...>;
+  static constexpr uint32_t kNarrow = NarrowMask<Args...>();
 };
 // Who called a function without a status does not look at the register it would be in.
 template <typename Observer, typename... Args>
 struct HookFor<Observer, void (*)(Args...)> {
   static_assert(Observer::kHasNoStatus);
   using Type = Hook<Observer, typename Abi<Args>::Type...>;
+  static constexpr uint32_t kNarrow = NarrowMask<Args...>();
 };
 
 // --- details ------------------------------------------------------------------------------------
@@ -212,71 +231,26 @@ using detail::kHostCalled;
 constexpr uint32_t kToF32 = static_cast<uint32_t>(shapes::Dtype::kF32) << 16;
 }  // namespace column
 
-constexpr char kNames[] =
-#define MFU_ENTRY(symbol, ...) #symbol "\0"
-#include "interpose/entry_points.def"
-#undef MFU_ENTRY
-    ;
-static_assert(sizeof kNames < 1u << 16);
-
-constexpr uint16_t EndOfName(uint16_t begin) {
-  while (kNames[begin] != '\0') ++begin;
-  return begin;
-}
-
 constexpr std::array<EntryInfo, kEntryCount> MakeEntries() {
   using namespace column;  // what the table's column of details is written in
-  std::array<EntryInfo, kEntryCount> entries = {{
-#define MFU_ENTRY(symbol, library, observer, what, signature) {what, 0, Library::library},
+  return {{
+#define MFU_ENTRY(symbol, library, observer, what, signature) {what, Library::library},
 #include "interpose/entry_points.def"
 #undef MFU_ENTRY
   }};
-  uint16_t name = 0;
-  for (EntryInfo& entry : entries) {
-    entry.name = name;
-    name = static_cast<uint16_t>(EndOfName(name) + 1);
-  }
-  return entries;
 }
 constexpr auto kEntries = MakeEntries();
 
-// --- names --------------------------------------------------------------------------------------
-
-constexpr uint32_t HashOf(const char* name) {  // FNV-1a
-  uint32_t hash = 2166136261u;
-  for (; *name != '\0'; ++name) hash = (hash ^ static_cast<unsigned char>(*name)) * 16777619u;
-  return hash;
-}
-
-constexpr uint32_t NameTableSize() {
-  uint32_t size = 64;
-  while (size < kEntryCount + kEntryCount / 2) size *= 2;
-  return size;
-}
-
-// Open addressing, filled by the compiler: position -> entry + 1.
-constexpr std::array<uint16_t, NameTableSize()> MakeNameTable() {
-  std::array<uint16_t, NameTableSize()> table = {};
-  for (uint32_t i = 0; i < kEntryCount; ++i) {
-    uint32_t position = HashOf(kNames + kEntries[i].name) % NameTableSize();
-    while (table[position] != 0) position = (position + 1) % NameTableSize();
-    table[position] = static_cast<uint16_t>(i + 1);
-  }
-  return table;
-}
-constexpr auto kNameTable = MakeNameTable();
-
 // --- hooks --------------------------------------------------------------------------------------
-// Entries of one hook share one pointer to it: pointers are relocated at load time, which costs 32
-// bytes each, a number of the hook costs one.
+// Entries of one hook share one row with a pointer to it: pointers are relocated at load time,
+// which costs 32 bytes each, a number of a row costs one.
 
 template <uint32_t kEntry>
 struct HookOf;
-#define MFU_ENTRY(symbol, library, observer, what, signature)                         \
-  template <>                                                                         \
-  struct HookOf<static_cast<uint32_t>(Entry::k_##symbol)> {                           \
-    using Type = HookFor<observe::observer, MFU_SIGNATURE_##signature(symbol)>::Type; \
-  };
+#define MFU_ENTRY(symbol, library, observer, what, signature) \
+  template <>                                                 \
+  struct HookOf<static_cast<uint32_t>(Entry::k_##symbol)>     \
+      : HookFor<observe::observer, MFU_SIGNATURE_##signature(symbol)> {};
 #include "interpose/entry_points.def"
 #undef MFU_ENTRY
 
@@ -296,37 +270,49 @@ constexpr uint32_t FirstWithHookOf(uint32_t entry) {
   return entry;
 }
 
-// The entries that are the first of their hook.
-struct Firsts {
-  std::array<uint32_t, 256> entries = {};
-  uint32_t count = 0;
-  std::array<uint8_t, kEntryCount> hook_of_entry = {};
-};
-constexpr Firsts FindFirsts() {
-  Firsts firsts;
-  for (uint32_t i = 0; i < kEntryCount; ++i) {
-    const uint32_t first = FirstWithHookOf(i);
-    if (first == i) {
-      firsts.hook_of_entry[i] = static_cast<uint8_t>(firsts.count);
-      firsts.entries[firsts.count++] = i;
-    } else {
-      firsts.hook_of_entry[i] = firsts.hook_of_entry[first];
-    }
-  }
-  return firsts;
+template <size_t... kEntry>
+constexpr std::array<uint32_t, kEntryCount> MakeNarrow(std::index_sequence<kEntry...>) {
+  return {HookOf<kEntry>::kNarrow...};
 }
-constexpr Firsts kFirsts = FindFirsts();
+constexpr auto kNarrowOfEntry = MakeNarrow(std::make_index_sequence<kEntryCount>());
 
-// The i-th hook, or nothing that is ever called.
-struct NoHook {
-  static int Call() { return -1; }
+// The entries that are the first of their hook, and the different masks.
+struct Rows {
+  std::array<uint32_t, 256> entries = {};
+  std::array<uint32_t, 256> masks = {};
+  uint32_t count = 0;
+  uint32_t mask_count = 0;
+  std::array<EntryHook, kEntryCount> hooks = {};
 };
-template <uint32_t kIndex, bool kExists>
-struct HookAtIndex : HookOf<kFirsts.entries[kIndex]>::Type {};
+constexpr Rows MakeRows() {
+  Rows rows;
+  for (uint32_t i = 0; i < kEntryCount; ++i) {
+    uint32_t mask = 0;
+    while (mask < rows.mask_count && rows.masks[mask] != kNarrowOfEntry[i]) ++mask;
+    if (mask == rows.mask_count) rows.masks[rows.mask_count++] = kNarrowOfEntry[i];
+    rows.hooks[i].narrow = static_cast<uint8_t>(mask);
+    const uint32_t first = FirstWithHookOf(i);
+    if (first == i) rows.entries[rows.count] = i;
+    rows.hooks[i].row = first == i ? static_cast<uint8_t>(rows.count++) : rows.hooks[first].row;
+  }
+  return rows;
+}
+constexpr Rows kRows = MakeRows();
+
 template <uint32_t kIndex>
-struct HookAtIndex<kIndex, false> : NoHook {};
-template <uint32_t kIndex>
-using HookAt = HookAtIndex<kIndex, (kIndex < kFirsts.count)>;
+constexpr HookRow RowAt() {
+  if constexpr (kIndex < kRows.count) {
+    using Type = typename HookOf<kRows.entries[kIndex]>::Type;
+    return {&Type::Observe, Type::kPlaces.stack_words, Type::kEnding};
+  } else {
+    return {};
+  }
+}
+
+template <size_t... kIndex>
+constexpr std::array<uint32_t, sizeof...(kIndex)> MakeMasks(std::index_sequence<kIndex...>) {
+  return {kRows.masks[kIndex]...};
+}
 
 template <int kStatus>
 int Missing() {
@@ -335,32 +321,22 @@ int Missing() {
 
 }  // namespace
 
-extern "C" {
-
-__thread uint32_t mfu_stub_code = 0;
-
-extern const std::array<uint8_t, kEntryCount> mfu_hook_of_entry = kFirsts.hook_of_entry;
-
-// Spelled out: only a plain array of casts is sure to be filled by the linker, not by a
-// constructor.
-#define MFU_HOOK(i) reinterpret_cast<HookTarget>(&HookAt<i>::Call)
-#define MFU_4_HOOKS(i) MFU_HOOK(i), MFU_HOOK(i + 1), MFU_HOOK(i + 2), MFU_HOOK(i + 3)
-#define MFU_16_HOOKS(i) MFU_4_HOOKS(i), MFU_4_HOOKS(i + 4), MFU_4_HOOKS(i + 8), MFU_4_HOOKS(i + 12)
-extern const HookTarget mfu_hook_targets[];
-const HookTarget mfu_hook_targets[] = {
-    MFU_16_HOOKS(0),  MFU_16_HOOKS(16), MFU_16_HOOKS(32),  MFU_16_HOOKS(48),  MFU_16_HOOKS(64),
-    MFU_16_HOOKS(80), MFU_16_HOOKS(96), MFU_16_HOOKS(112), MFU_16_HOOKS(128),
+#define MFU_4_ROWS(i) RowAt<i>(), RowAt<i + 1>(), RowAt<i + 2>(), RowAt<i + 3>()
+#define MFU_16_ROWS(i) MFU_4_ROWS(i), MFU_4_ROWS(i + 4), MFU_4_ROWS(i + 8), MFU_4_ROWS(i + 12)
+constexpr HookRow kHookRows[] = {
+    MFU_16_ROWS(0),  MFU_16_ROWS(16), MFU_16_ROWS(32),
+    MFU_16_ROWS(48), MFU_16_ROWS(64), MFU_16_ROWS(80),
 };
-#undef MFU_HOOK
-#undef MFU_4_HOOKS
-#undef MFU_16_HOOKS
-static_assert(std::size(mfu_hook_targets) >= kFirsts.count);
+#undef MFU_4_ROWS
+#undef MFU_16_ROWS
+static_assert(std::size(kHookRows) >= kRows.count);
 
-}  // extern "C"
+constexpr std::array<EntryHook, kEntryCount> kEntryHooks = kRows.hooks;
+constexpr std::array<uint32_t, kMaxNarrowMasks> kNarrowMasks =
+    MakeMasks(std::make_index_sequence<kMaxNarrowMasks>());
+static_assert(kRows.mask_count <= kMaxNarrowMasks);
 
 const EntryInfo& InfoOf(Entry entry) { return kEntries[static_cast<uint32_t>(entry)]; }
-
-const char* NameOf(Entry entry) { return kNames + InfoOf(entry).name; }
 
 const char* FilePrefixOf(Library library) {
   switch (library) {
@@ -387,18 +363,6 @@ void* MissingFunctionOf(Library library) {
     default:
       return reinterpret_cast<void*>(&Missing<static_cast<int>(CUBLAS_STATUS_NOT_INITIALIZED)>);
   }
-}
-
-Entry EntryNamed(const char* symbol) {
-  const bool is_candidate = (symbol[0] == 'c' && symbol[1] == 'u') ||
-                            (symbol[0] == 'n' && symbol[1] == 'c' && symbol[2] == 'c');
-  if (!is_candidate) return Entry::kCount;
-  uint32_t position = HashOf(symbol) % NameTableSize();
-  for (; kNameTable[position] != 0; position = (position + 1) % NameTableSize()) {
-    const uint32_t index = kNameTable[position] - 1u;
-    if (std::strcmp(kNames + kEntries[index].name, symbol) == 0) return static_cast<Entry>(index);
-  }
-  return Entry::kCount;
 }
 
 }  // namespace mfutrace::interpose

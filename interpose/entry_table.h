@@ -20,9 +20,10 @@ constexpr uint32_t kHostCalled = 2u << 24;  // cublasXt: no cuBLAS handle, strea
 
 // Small, without pointers to relocate: there is one for every entry.
 struct EntryInfo {
-  uint32_t detail;  // 0 = none
-  uint16_t name;    // offset of the symbol in the table of names
-  Library library;
+  uint32_t detail : 28;  // 0 = none
+  Library library : 4;
+
+  constexpr EntryInfo(uint32_t what, Library where) : detail(what & 0xfffffff), library(where) {}
 
   shapes::Dtype dtype() const { return static_cast<shapes::Dtype>(detail & 0xff); }
   shapes::MatrixRoutine routine() const {
@@ -43,6 +44,8 @@ const char* FilePrefixOf(Library library);
 void* MissingFunctionOf(Library library);
 
 // The entry of that name, or Entry::kCount. A few instructions for names that are none of ours.
+// Names are not stored a second time: what this library exports is looked up in its own symbol
+// table (own_symbols.cc).
 Entry EntryNamed(const char* symbol);
 
 }  // namespace mfutrace::interpose

@@ -1,5 +1,9 @@
 #include "interpose/hook.h"
 
+#include <new>
+
+#include "interpose/entry_table.h"
+#include "interpose/memory.h"
 #include "interpose/stubs.h"
 
 namespace mfutrace::interpose {
@@ -8,14 +12,11 @@ namespace {
 // Frame of the outermost hook this thread is in; nullptr or above us if there is none.
 __thread const void* t_outer_frame;
 
-}  // namespace
-
-HookedCall Enter(const void* return_address, const void* frame) {
-  HookedCall call;
-  const uint32_t code = mfu_stub_code;
-  call.entry = static_cast<Entry>(code >> kRouteBits);
-  call.saved_errno = errno;
+// Finds the real function and decides whether to observe the call. Where there is no real
+// function, it is one that returns the library's "not initialised".
+void Decide(HookedCall& call, uint32_t code, const void* return_address, const void* frame) {
   const uint32_t slot = code & ((1u << kRouteBits) - 1);
+  call.entry = static_cast<Entry>(code >> kRouteBits);
   const Target target =
       slot != 0 ? TargetOfSlot(call.entry, slot) : TargetOfCaller(call.entry, return_address);
   call.real = target.real;
@@ -26,23 +27,54 @@ HookedCall Enter(const void* return_address, const void* frame) {
     Count(Counter::kUnresolvedCalls);
   } else if (target.slot != 0 && IsWanted(call.entry)) {
     call.is_observed = true;
-    t_outer_frame = frame;
-    return call;
+    return;
   }
   if (call.real == nullptr) call.real = MissingFunctionOf(InfoOf(call.entry).library);
-  errno = call.saved_errno;
-  return call;
 }
 
-void* Proceed(const HookedCall& call) {
-  errno = call.saved_errno;
-  return call.real;
+}  // namespace
+
+extern "C" {
+
+// What mfu_hook is to do: call `real` with so many words of the stack, or, if negative, become it.
+struct Entered {
+  void* real;
+  int64_t stack_words;
+};
+
+__attribute__((visibility("hidden"))) Entered mfu_enter(const uint64_t* words, uint32_t code,
+                                                        void* memory, const void* return_address) {
+  const ErrnoGuard keep_errno;
+  HookedCall& call = *new (memory) HookedCall;
+  Decide(call, code, return_address, words);
+  if (!call.is_observed) return {call.real, -1};
+  if (t_outer_frame == nullptr || words >= t_outer_frame) t_outer_frame = words;
+  const EntryHook hook = kEntryHooks[static_cast<uint32_t>(call.entry)];
+  const HookRow& row = kHookRows[hook.row];
+  call.narrow = kNarrowMasks[hook.narrow];
+  row.observe(call, words, kBefore);
+  return {call.real, row.stack_words};
 }
 
-void Leave(const HookedCall& call) {
-  t_outer_frame = nullptr;
-  errno = call.saved_errno;
+__attribute__((visibility("hidden"))) void mfu_leave(HookedCall* call, const uint64_t* words,
+                                                     int status) {
+  const ErrnoGuard keep_errno;
+  const HookRow& row = kHookRows[kEntryHooks[static_cast<uint32_t>(call->entry)].row];
+  switch (row.ending) {
+    case Ending::kPlainly:
+      Finish(*call, status == 0);
+      break;
+    case Ending::kWithoutStatus:
+      Finish(*call, true);
+      break;
+    case Ending::kInAfter:
+      row.observe(*call, words, status);
+      break;
+  }
+  if (t_outer_frame == words) t_outer_frame = nullptr;
 }
+
+}  // extern "C"
 
 void Begin(HookedCall& call, uint32_t signature, void* stream, uint32_t sequence) {
   call.stream = stream;
@@ -78,13 +110,6 @@ void Finish(HookedCall& call, bool has_succeeded) {
       break;
   }
   call.stage = HookedCall::Stage::kIdle;
-}
-
-void LeavePlainly(HookedCall& call, int status) {
-  if (!call.is_observed) return;
-  call.saved_errno = errno;
-  Finish(call, status == 0);
-  Leave(call);
 }
 
 }  // namespace mfutrace::interpose

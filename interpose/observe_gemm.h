@@ -1,5 +1,5 @@
-// Observers of cuBLAS's matrix products, one for each way their arguments are laid out. Int is int,
-// or int64_t in the _64 variants and in cublasXt.
+// Observers of cuBLAS's matrix products, one for each way their arguments are laid out. An int64_t
+// is an int in the vendor's function, or int64_t in its _64 variant and in cublasXt.
 #pragma once
 
 #include <cstdint>
@@ -25,56 +25,52 @@ struct GemmArguments {
 void ObserveGemm(HookedCall& call, const GemmArguments& arguments);
 
 struct Gemm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int64_t, Pointer, int64_t, Pointer beta, Pointer,
+                     int64_t) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta});
   }
 };
 
 struct GemmStridedBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, Int, int64_t stride_a, Pointer, Int, int64_t stride_b,
-                     Pointer beta, Pointer, Int, int64_t, Int batch) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int64_t, int64_t stride_a, Pointer, int64_t,
+                     int64_t stride_b, Pointer beta, Pointer, int64_t, int64_t, int64_t batch) {
     ObserveGemm(call,
                 {handle, op_a, op_b, m, n, k, beta, -1, -1, -1, -1, batch, stride_a, stride_b});
   }
 };
 
 struct GemmBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int, Int batch) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int64_t, Pointer, int64_t, Pointer beta, Pointer,
+                     int64_t, int64_t batch) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, -1, -1, -1, -1, batch, 0, 0, true});
   }
 };
 
 struct GemmEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta,
-                     Pointer, int type_c, Int, int compute, int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int type_a, int64_t, Pointer, int type_b, int64_t,
+                     Pointer beta, Pointer, int type_c, int64_t, int compute, int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute});
   }
 };
 
 struct GemmStridedBatchedEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, int64_t stride_a, Pointer, int type_b, Int,
-                     int64_t stride_b, Pointer beta, Pointer, int type_c, Int, int64_t, Int batch,
-                     int compute, int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int type_a, int64_t, int64_t stride_a, Pointer,
+                     int type_b, int64_t, int64_t stride_b, Pointer beta, Pointer, int type_c,
+                     int64_t, int64_t, int64_t batch, int compute, int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute, batch,
                        stride_a, stride_b});
   }
 };
 
 struct GemmBatchedEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta,
-                     Pointer, int type_c, Int, Int batch, int compute, int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int type_a, int64_t, Pointer, int type_b, int64_t,
+                     Pointer beta, Pointer, int type_c, int64_t, int64_t batch, int compute, int) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c, compute, batch, 0,
                        0, true});
   }
@@ -82,10 +78,9 @@ struct GemmBatchedEx : EndsPlainly {
 
 // cublasSgemmEx and its like: formats as arguments, arithmetic by the name.
 struct GemmTyped : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, Int m, Int n, Int k,
-                     Pointer, Pointer, int type_a, Int, Pointer, int type_b, Int, Pointer beta,
-                     Pointer, int type_c, Int) {
+  static void Before(HookedCall& call, Pointer handle, int op_a, int op_b, int64_t m, int64_t n,
+                     int64_t k, Pointer, Pointer, int type_a, int64_t, Pointer, int type_b, int64_t,
+                     Pointer beta, Pointer, int type_c, int64_t) {
     ObserveGemm(call, {handle, op_a, op_b, m, n, k, beta, type_a, type_b, type_c});
   }
 };
@@ -110,23 +105,21 @@ struct GroupedArguments {
 void ObserveGrouped(HookedCall& call, const GroupedArguments& arguments);
 
 struct GemmGrouped : EndsPlainly {
-  template <typename Int>
   static void Before(HookedCall& call, Pointer handle, Pointer ops_a, Pointer ops_b, Pointer m,
                      Pointer n, Pointer k, Pointer, Pointer, Pointer, Pointer, Pointer,
-                     Pointer betas, Pointer, Pointer, Int group_count, Pointer group_sizes) {
+                     Pointer betas, Pointer, Pointer, int64_t group_count, Pointer group_sizes) {
     ObserveGrouped(
-        call, {handle, ops_a, ops_b, m, n, k, betas, group_count, group_sizes, sizeof(Int) == 8});
+        call, {handle, ops_a, ops_b, m, n, k, betas, group_count, group_sizes, call.narrow == 0});
   }
 };
 
 struct GemmGroupedEx : EndsPlainly {
-  template <typename Int>
   static void Before(HookedCall& call, Pointer handle, Pointer ops_a, Pointer ops_b, Pointer m,
                      Pointer n, Pointer k, Pointer, Pointer, int type_a, Pointer, Pointer,
                      int type_b, Pointer, Pointer betas, Pointer, int type_c, Pointer,
-                     Int group_count, Pointer group_sizes, int compute) {
+                     int64_t group_count, Pointer group_sizes, int compute) {
     ObserveGrouped(call, {handle, ops_a, ops_b, m, n, k, betas, group_count, group_sizes,
-                          sizeof(Int) == 8, type_a, type_b, type_c, compute});
+                          call.narrow == 0, type_a, type_b, type_c, compute});
   }
 };
 

@@ -1,7 +1,7 @@
 // Observers of cuBLAS's routines other than plain products, one for each way their arguments are
 // laid out: levels 2 and 3 of BLAS, the extensions, the LAPACK-like batches. Which routine it is,
-// and its element format, say the tables. Int is int, or int64_t in the _64 variants and in
-// cublasXt.
+// and its element format, say the tables. An int64_t is an int in the vendor's function, or int64_t
+// in its _64 variant and in cublasXt.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +24,15 @@ struct MatrixArguments {
 void ObserveMatrix(HookedCall& call, const MatrixArguments& arguments);
 
 struct Syrk : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, Int n, Int k, Pointer, Pointer,
-                     Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int64_t n, int64_t k, Pointer,
+                     Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n, .k = k, .beta = beta});
   }
 };
 
 struct SyrkEx : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, Int n, Int k, Pointer, Pointer,
-                     int type, Int, Pointer beta, Pointer, int type_c, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int64_t n, int64_t k, Pointer,
+                     Pointer, int type, int64_t, Pointer beta, Pointer, int type_c, int64_t) {
     ObserveMatrix(
         call,
         {.handle = handle, .n = n, .k = k, .beta = beta, .type = type, .type_result = type_c});
@@ -43,102 +41,90 @@ struct SyrkEx : EndsPlainly {
 
 // Two operands of like shape: syr2k, her2k, syrkx, herkx.
 struct Syr2k : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, Int n, Int k, Pointer, Pointer,
-                     Int, Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int64_t n, int64_t k, Pointer,
+                     Pointer, int64_t, Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n, .k = k, .beta = beta});
   }
 };
 
 struct Symm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, int, Int m, Int n, Pointer,
-                     Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int side, int, int64_t m, int64_t n, Pointer,
+                     Pointer, int64_t, Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .beta = beta, .side = side});
   }
 };
 
 // cublasXt: a packed symmetric operand.
 struct Spmm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, int, Int m, Int n, Pointer,
-                     Pointer, Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int side, int, int64_t m, int64_t n, Pointer,
+                     Pointer, Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .beta = beta, .side = side});
   }
 };
 
 struct Trmm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, Int m, Int n,
-                     Pointer, Pointer, Int, Pointer, Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, int64_t m,
+                     int64_t n, Pointer, Pointer, int64_t, Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .side = side});
   }
 };
 
 struct Trsm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, Int m, Int n,
-                     Pointer, Pointer, Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, int64_t m,
+                     int64_t n, Pointer, Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .side = side});
   }
 };
 
 struct TrsmBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, Int m, Int n,
-                     Pointer, Pointer, Int, Pointer, Int, Int batch) {
+  static void Before(HookedCall& call, Pointer handle, int side, int, int, int, int64_t m,
+                     int64_t n, Pointer, Pointer, int64_t, Pointer, int64_t, int64_t batch) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .batch = batch, .side = side});
   }
 };
 
 struct Gemv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int m, Int n, Pointer, Pointer, Int,
-                     Pointer, Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t m, int64_t n, Pointer, Pointer,
+                     int64_t, Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .beta = beta});
   }
 };
 
 struct GemvBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int m, Int n, Pointer, Pointer, Int,
-                     Pointer, Int, Pointer beta, Pointer, Int, Int batch) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t m, int64_t n, Pointer, Pointer,
+                     int64_t, Pointer, int64_t, Pointer beta, Pointer, int64_t, int64_t batch) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .batch = batch, .beta = beta});
   }
 };
 
 struct GemvStridedBatched : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int m, Int n, Pointer, Pointer, Int,
-                     int64_t, Pointer, Int, int64_t, Pointer beta, Pointer, Int, int64_t,
-                     Int batch) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t m, int64_t n, Pointer, Pointer,
+                     int64_t, int64_t, Pointer, int64_t, int64_t, Pointer beta, Pointer, int64_t,
+                     int64_t, int64_t batch) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .batch = batch, .beta = beta});
   }
 };
 
 // k is the width of the band: the diagonals below, the main one and those above.
 struct Gbmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int m, Int n, Int kl, Int ku, Pointer,
-                     Pointer, Int, Pointer, Int, Pointer beta, Pointer, Int) {
-    ObserveMatrix(call,
-                  {.handle = handle, .m = m, .n = n, .k = int64_t{kl} + ku + 1, .beta = beta});
+  static void Before(HookedCall& call, Pointer handle, int, int64_t m, int64_t n, int64_t kl,
+                     int64_t ku, Pointer, Pointer, int64_t, Pointer, int64_t, Pointer beta, Pointer,
+                     int64_t) {
+    ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .k = kl + ku + 1, .beta = beta});
   }
 };
 
 struct Symv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Int, Pointer,
-                     Int, Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, int64_t,
+                     Pointer, int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n, .beta = beta});
   }
 };
 
 // Packed: spmv, hpmv.
 struct Spmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Pointer, Int,
-                     Pointer beta, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, Pointer,
+                     int64_t, Pointer beta, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n, .beta = beta});
   }
 };
@@ -146,89 +132,79 @@ struct Spmv : EndsPlainly {
 // Banded symmetric and triangular operands (sbmv, hbmv and, below, tbmv, tbsv): k is the number of
 // stored diagonals, one more than the argument of that name.
 struct Sbmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Int k, Pointer, Pointer, Int,
-                     Pointer, Int, Pointer beta, Pointer, Int) {
-    ObserveMatrix(call, {.handle = handle, .n = n, .k = int64_t{k} + 1, .beta = beta});
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, int64_t k, Pointer, Pointer,
+                     int64_t, Pointer, int64_t, Pointer beta, Pointer, int64_t) {
+    ObserveMatrix(call, {.handle = handle, .n = n, .k = k + 1, .beta = beta});
   }
 };
 
 struct Tbmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, int, Int n, Int k, Pointer, Int,
-                     Pointer, Int) {
-    ObserveMatrix(call, {.handle = handle, .n = n, .k = int64_t{k} + 1});
+  static void Before(HookedCall& call, Pointer handle, int, int, int, int64_t n, int64_t k, Pointer,
+                     int64_t, Pointer, int64_t) {
+    ObserveMatrix(call, {.handle = handle, .n = n, .k = k + 1});
   }
 };
 
 struct Trmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, int, Int n, Pointer, Int, Pointer,
-                     Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int, int64_t n, Pointer, int64_t,
+                     Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 // Packed: tpmv, tpsv.
 struct Tpmv : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, int, Int n, Pointer, Pointer,
-                     Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int, int64_t n, Pointer, Pointer,
+                     int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 struct Ger : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, Int m, Int n, Pointer, Pointer, Int, Pointer,
-                     Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int64_t m, int64_t n, Pointer, Pointer,
+                     int64_t, Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n});
   }
 };
 
 struct Syr : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Int, Pointer,
-                     Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, int64_t,
+                     Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 struct Spr : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Int, Pointer) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, int64_t,
+                     Pointer) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 struct Syr2 : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Int, Pointer,
-                     Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, int64_t,
+                     Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 struct Spr2 : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, Int n, Pointer, Pointer, Int, Pointer,
-                     Int, Pointer) {
+  static void Before(HookedCall& call, Pointer handle, int, int64_t n, Pointer, Pointer, int64_t,
+                     Pointer, int64_t, Pointer) {
     ObserveMatrix(call, {.handle = handle, .n = n});
   }
 };
 
 struct Geam : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int, int, Int m, Int n, Pointer, Pointer,
-                     Int, Pointer beta, Pointer, Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int, int, int64_t m, int64_t n, Pointer,
+                     Pointer, int64_t, Pointer beta, Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .beta = beta});
   }
 };
 
 struct Dgmm : EndsPlainly {
-  template <typename Int>
-  static void Before(HookedCall& call, Pointer handle, int side, Int m, Int n, Pointer, Int,
-                     Pointer, Int, Pointer, Int) {
+  static void Before(HookedCall& call, Pointer handle, int side, int64_t m, int64_t n, Pointer,
+                     int64_t, Pointer, int64_t, Pointer, int64_t) {
     ObserveMatrix(call, {.handle = handle, .m = m, .n = n, .side = side});
   }
 };

@@ -12,9 +12,14 @@
 #include "interpose/stubs.h"
 
 namespace mfutrace::interpose {
+
+extern "C" {
+constinit uint16_t mfu_thunk_codes[kThunkCount] = {};
+}
+
 namespace {
 
-static_assert(kSlotsPerEntry + 1 == kRoutesPerEntry && kRoutesPerEntry <= 1u << kRouteBits);
+static_assert(kSlotsPerEntry < 1u << kRouteBits);
 
 constexpr uint32_t kMaxLibraries = 32;
 constexpr uint32_t kCallSites = 64;
@@ -37,6 +42,11 @@ struct Slot {
   std::atomic<void*> real;
   std::atomic<const VendorLibrary*> library;
 };
+
+// Thunks are given away one after the other. Two threads that ask for the same one at once may take
+// two; both do the same.
+constinit std::atomic<uint32_t> g_thunks_given{0};
+constinit std::atomic<uint16_t> g_thunks[kEntryCount][kSlotsPerEntry] = {};  // number + 1; 0 = none
 
 // Which slot a call site of this thread uses. Keyed by entry as well, since one site may call
 // several functions through a pointer.
@@ -197,8 +207,21 @@ bool IsOwnStub(const void* address) {
 }
 
 void* ThunkOf(Entry entry, uint32_t slot) {
-  const uint32_t index = static_cast<uint32_t>(entry) * kRoutesPerEntry + slot;
-  return const_cast<unsigned char*>(mfu_stubs_begin) + size_t{index} * kStubBytes;
+  const auto index = static_cast<uint32_t>(entry);
+  std::atomic<uint16_t>& given = g_thunks[index][slot - 1];
+  uint32_t number = given.load(std::memory_order_acquire);
+  if (number == 0) {
+    number = g_thunks_given.load(std::memory_order_relaxed);
+    do {
+      if (number == kThunkCount) {
+        Count(Counter::kSlotsExhausted);
+        return nullptr;
+      }
+    } while (!g_thunks_given.compare_exchange_weak(number, number + 1, std::memory_order_relaxed));
+    mfu_thunk_codes[number] = static_cast<uint16_t>(index << kRouteBits | slot);
+    given.store(static_cast<uint16_t>(++number), std::memory_order_release);
+  }
+  return const_cast<unsigned char*>(mfu_thunks_begin) + StubOffset(number - 1);
 }
 
 bool IsVendorCode(const void* address) {

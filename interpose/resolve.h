@@ -68,7 +68,8 @@ void* LookUpBeyondUs(const char* symbol, const void* return_address);
 
 // True for addresses of the stubs and thunks that this library hands out.
 bool IsOwnStub(const void* address);
-// The thunk that enters the hook of `entry` with its slot already known.
+// The thunk that enters the hook of `entry` with its slot already known; nullptr if all thunks are
+// given away.
 void* ThunkOf(Entry entry, uint32_t slot);
 
 // True if the code at `address` belongs to one of the vendors' libraries or to this one. Their own

@@ -1,33 +1,39 @@
-// The block of assembly stubs (stubs_x86_64.S, stubs_aarch64.S) as C++ sees it.
+// The blocks of assembly stubs (stubs_x86_64.S, stubs_aarch64.S) as C++ sees them.
 //
-// One entry has kRoutesPerEntry stubs of kStubBytes each, in the order of the table: route 0 is the
-// exported symbol (the slot is found by the caller), route i is the thunk that dlsym hands out for
-// slot i. All load the stub's code (entry * 8 + route) and jump to one common tail, which keeps it
-// in mfu_stub_code and jumps to the entry's hook. No argument register is touched.
+// One block has the exported symbols, in the order of the table; the other a pool of thunks that
+// dlsym hands out, each given away for good at its first use. Either way the hook behind them gets
+// a code, entry * 8 + slot; slot 0 means that the caller tells which real function is meant. A
+// thunk finds its code in mfu_thunk_codes. No argument register is touched.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "interpose/entry_points.h"
 
 namespace mfutrace::interpose {
 
-inline constexpr uint32_t kRoutesPerEntry = 5;
-inline constexpr uint32_t kStubBytes = 12;
 inline constexpr uint32_t kRouteBits = 3;
-
-using HookTarget = void (*)();
+inline constexpr uint32_t kThunkCount = 1024;
+static_assert(kEntryCount << kRouteBits <= UINT16_MAX);  // a code fits into a thunk's 16 bits
 
 extern "C" {
 extern const unsigned char mfu_stubs_begin[] __attribute__((visibility("hidden")));
+extern const unsigned char mfu_thunks_begin[] __attribute__((visibility("hidden")));
 extern const unsigned char mfu_stubs_end[] __attribute__((visibility("hidden")));
-// Which hook an entry jumps to; entry_points.cc has the table of their addresses, mfu_hook_targets.
-extern const std::array<uint8_t, kEntryCount> mfu_hook_of_entry
-    __attribute__((visibility("hidden")));
-// Written by a stub, read as the first thing in the hook it jumps to.
-extern __thread uint32_t mfu_stub_code
-    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+// Written once each, before the thunk is given to anybody.
+extern uint16_t mfu_thunk_codes[kThunkCount] __attribute__((visibility("hidden")));
 }
+
+// Where the n-th stub of a block lies, and which one lies at an offset.
+#if defined(__x86_64__)
+inline constexpr size_t StubOffset(uint32_t n) { return size_t{n / 16} * 80 + n % 16 * 4; }
+inline constexpr uint32_t StubAtOffset(size_t offset) {
+  return static_cast<uint32_t>(offset / 80 * 16 + offset % 80 / 4);
+}
+#else
+inline constexpr size_t StubOffset(uint32_t n) { return size_t{n} * 8; }
+inline constexpr uint32_t StubAtOffset(size_t offset) { return static_cast<uint32_t>(offset / 8); }
+#endif
 
 }  // namespace mfutrace::interpose

@@ -49,24 +49,38 @@ TEST(EntryTable, IsSortedByLibraryThenName) {
   }
 }
 
-TEST(Stubs, EachThunkLoadsItsOwnCode) {
-  const size_t stub_bytes = static_cast<size_t>(mfu_stubs_end - mfu_stubs_begin);
-  EXPECT_EQ(stub_bytes, size_t{kEntryCount} * kRoutesPerEntry * kStubBytes);
+TEST(Stubs, EachExportLiesWhereItsNumberSays) {
   for (uint32_t i = 0; i < kEntryCount; ++i) {
-    const auto entry = static_cast<Entry>(i);
-    for (uint32_t slot = 1; slot <= kSlotsPerEntry; ++slot) {
-      const void* thunk = ThunkOf(entry, slot);
-      EXPECT_TRUE(IsOwnStub(thunk));
-#if defined(__x86_64__)
-      // movl $code, %r11d
-      uint32_t code = 0;
-      std::memcpy(&code, static_cast<const char*>(thunk) + 2, sizeof(code));
-      EXPECT_EQ(code, i << kRouteBits | slot) << NameOf(entry);
-#endif
-    }
+    EXPECT_EQ(StubAtOffset(StubOffset(i)), i);
+    const void* stub = mfu_stubs_begin + StubOffset(i);
+    EXPECT_TRUE(IsOwnStub(stub));
+    // What the dynamic linker would bind the name to.
+    EXPECT_EQ(dlsym(RTLD_DEFAULT, NameOf(static_cast<Entry>(i))), nullptr);  // ours, hidden from us
+    link_map* map = ObjectAt(mfu_stubs_begin);
+    ASSERT_NE(map, nullptr);
+    EXPECT_EQ(FindInObject(map->l_addr, map->l_ld, NameOf(static_cast<Entry>(i))), stub);
   }
   EXPECT_FALSE(IsOwnStub(mfu_stubs_end));
   EXPECT_FALSE(IsOwnStub(nullptr));
+}
+
+TEST(Stubs, ThunksAreGivenAwayOnceEach) {
+  static_assert(kThunkCount >= kEntryCount);
+  std::set<const void*> thunks;
+  for (uint32_t i = 0; i < kEntryCount; ++i) {
+    const auto entry = static_cast<Entry>(i);
+    void* thunk = ThunkOf(entry, 1 + i % kSlotsPerEntry);
+    ASSERT_NE(thunk, nullptr);
+    EXPECT_EQ(ThunkOf(entry, 1 + i % kSlotsPerEntry), thunk);
+    EXPECT_TRUE(IsOwnStub(thunk));
+    thunks.insert(thunk);
+    const uint32_t number = StubAtOffset(
+        static_cast<size_t>(static_cast<const unsigned char*>(thunk) - mfu_thunks_begin));
+    ASSERT_LT(number, kThunkCount);
+    EXPECT_EQ(mfu_thunk_codes[number], i << kRouteBits | (1 + i % kSlotsPerEntry));
+  }
+  EXPECT_EQ(thunks.size(), kEntryCount);
+  EXPECT_EQ(mfu_stubs_end - mfu_thunks_begin, static_cast<ptrdiff_t>(StubOffset(kThunkCount)));
 }
 
 TEST(ElfSymbols, AgreesWithDlsymOnTheCLibrary) {
