@@ -19,10 +19,11 @@ uint64_t Mix(uint64_t sum, uint64_t value, uint64_t factor) {
 ListFingerprint FingerprintOf(const CompoundPart* parts, uint32_t count) {
   ListFingerprint fingerprint = {count, ~uint64_t{count}};
   for (uint32_t i = 0; i < count; ++i) {
-    fingerprint.low = Mix(fingerprint.low, parts[i].signature, 0x9e3779b97f4a7c15);
+    const uint64_t what = parts[i].signature | uint64_t{parts[i].condition} << 32;
+    fingerprint.low = Mix(fingerprint.low, what, 0x9e3779b97f4a7c15);
     fingerprint.low = Mix(fingerprint.low, parts[i].count, 0xbf58476d1ce4e5b9);
     fingerprint.high = Mix(fingerprint.high, parts[i].count, 0x94d049bb133111eb);
-    fingerprint.high = Mix(fingerprint.high, parts[i].signature, 0xd6e8feb86659fd93);
+    fingerprint.high = Mix(fingerprint.high, what, 0xd6e8feb86659fd93);
   }
   return fingerprint;
 }

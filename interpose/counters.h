@@ -27,7 +27,8 @@ namespace mfutrace::interpose {
   X(WriteErrors, "write_errors")                                  \
   X(UntimedBacklog, "untimed_backlog_too_long")                   \
   X(FlusherCpuNs, "flusher_cpu_ns")                               \
-  X(BytesOverLimit, "calls_counted_only_after_size_limit")
+  X(BytesOverLimit, "calls_counted_only_after_size_limit")        \
+  X(GraphPartsLost, "graph_operations_lost")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,

@@ -8,6 +8,7 @@
 // handles.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace mfutrace::interpose {
@@ -24,6 +25,9 @@ namespace mfutrace::interpose {
     (float* milliseconds, void* begin, void* end))                                              \
   X(event_destroy, "cuEventDestroy_v2", "cuEventDestroy", (void* event))                        \
   X(stream_is_capturing, "cuStreamIsCapturing", nullptr, (void* stream, int* status))           \
+  X(stream_get_capture_info, "cuStreamGetCaptureInfo_v2", nullptr,                              \
+    (void* stream, int* status, uint64_t* id, void** graph, const void* const** front,          \
+     size_t* front_count))                                                                      \
   X(stream_create, "cuStreamCreate", nullptr, (void** stream, unsigned flags))                  \
   X(thread_exchange_capture_mode, "cuThreadExchangeStreamCaptureMode", nullptr, (int* mode))    \
   X(stream_get_ctx, "cuStreamGetCtx", nullptr, (void* stream, void** context))                  \

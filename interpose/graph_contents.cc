@@ -87,7 +87,7 @@ uint32_t PartsOf(const GraphContents& contents, CompoundPart* parts, uint32_t* s
     }
     if (slots[at] == 0) {
       slots[at] = ++count;
-      parts[count - 1] = {item.signature, condition, 0};
+      parts[count - 1] = {item.signature, 0, condition};
     }
     parts[slots[at] - 1].count += item.count;
   }

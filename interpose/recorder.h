@@ -18,6 +18,8 @@ namespace mfutrace::interpose {
 // Starts the session at the first call of the process (reads options, opens nothing yet). False if
 // this process is not to be observed: disabled, after the drain at exit, or out of memory.
 bool Observing();
+// The same of a session that has been started; starts none.
+bool HasSession();
 
 // False for functions that MFUTRACE_ONLY leaves out.
 bool IsWanted(Entry entry);
@@ -55,6 +57,7 @@ uint32_t InternRnn(const shapes::Rnn& rnn, Entry entry, shapes::Provenance prove
 struct CompoundPart {
   uint32_t signature = 0;
   uint64_t count = 1;
+  uint32_t condition = 0;  // trace::Condition
 };
 uint32_t InternCompound(Entry entry, const CompoundPart* parts, uint32_t count, const char* label);
 uint32_t InternOpaque(Entry entry, const char* reason);  // `reason` has static storage
@@ -69,6 +72,7 @@ struct OpenCall {
   Bracket bracket;
   int64_t host_begin_ns = 0;
   int64_t host_end_ns = 0;
+  uint64_t capture = 0;  // the driver's id of the capture it goes into; 0 = none
 };
 
 // Before the vendor's function: finds the lane, opens the bracket, reads the host clock.

@@ -164,6 +164,8 @@ Session* ObservedSession() {
   return nullptr;
 }
 
+bool HasSession() { return g_state.load(std::memory_order_acquire) == State::kObserving; }
+
 Session* SessionOfOpenCalls() { return g_session.load(std::memory_order_acquire); }
 
 ThreadState* FirstCallOfThread(Session* session) {

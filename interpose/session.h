@@ -14,6 +14,7 @@
 #include "interpose/driver.h"
 #include "interpose/entry_points.h"
 #include "interpose/gpu_clock_state.h"
+#include "interpose/graph_contents.h"
 #include "interpose/intern_table.h"
 #include "interpose/lock.h"
 #include "interpose/options.h"
@@ -64,6 +65,7 @@ struct Session {
   CompoundLists compounds;
   InternTable lanes;
   Tally dropped;
+  Graphs graphs;
 
   Lock thread_lock;
   std::atomic<uint32_t> thread_count;  // of `threads`

@@ -90,7 +90,7 @@ void WriteCompoundMembers(Flusher& flusher, uint32_t end) {
     const auto count = static_cast<uint32_t>(facts.words[1]);
     for (uint32_t i = 0; parts != nullptr && i < count; ++i) {
       Put(flusher, BlockKind::kCompoundMembers,
-          trace::CompoundMember{id, parts[i].signature, parts[i].count});
+          trace::CompoundMember{id, parts[i].signature, parts[i].count, parts[i].condition, 0});
     }
   }
 }

@@ -168,7 +168,20 @@ class Dumper : public Visitor {
   }
 
   void OnCompoundMember(const CompoundMember& record) override {
-    Line("member of ", record.compound, ": signature ", record.signature, " x", record.count);
+    std::string text = absl::StrCat("member of ", record.compound, ": signature ", record.signature,
+                                    " x", record.count);
+    if (record.condition != static_cast<uint32_t>(Condition::kAlways)) {
+      absl::StrAppend(
+          &text, " ",
+          NameOf(static_cast<uint8_t>(record.condition), {"always", "at_most_once", "any_number"}));
+    }
+    Line(text);
+  }
+
+  void OnLaunchSequence(const LaunchSequence& record) override {
+    Line("launch_sequence lane=", record.lane, " host=", record.host_begin_ns,
+         " communicator=", record.communicator, " sequence=", record.sequence,
+         " count=", record.count);
   }
 
   void OnCall(const Call& call) override {

@@ -97,6 +97,7 @@ enum class BlockKind : uint16_t {
   kCompoundSignatures = 24,
   kCompoundMembers = 25,
   kSequenceLengths = 26,
+  kLaunchSequences = 27,
 };
 
 // String ids are per file, from 1; 0 means no string.
@@ -317,8 +318,8 @@ struct RnnSignature {
 static_assert(sizeof(RnnSignature) == 48);
 
 // One call that does several operations (a grouped GEMM, a cuDNN graph, attention over sequences of
-// different lengths): its signature, and behind it the members, each another signature and how
-// often.
+// different lengths, the launch of a CUDA graph: what was captured into it): its signature, and
+// behind it the members, each another signature and how often.
 struct CompoundSignature {
   uint32_t id;
   uint32_t entry;
@@ -333,8 +334,18 @@ struct CompoundMember {
   uint32_t compound;   // id; its members stand together, in order
   uint32_t signature;  // id of the member
   uint64_t count;
+  uint32_t condition;  // Condition
+  uint32_t reserved;
 };
-static_assert(sizeof(CompoundMember) == 16);
+static_assert(sizeof(CompoundMember) == 24);
+
+// How often a member runs each time its compound does: other than kAlways in bodies of conditional
+// nodes of a CUDA graph, where `count` is that of one run of the body.
+enum class Condition : uint32_t {
+  kAlways = 0,
+  kAtMostOnce = 1,  // if, else, a case of a switch
+  kAnyNumber = 2,   // while
+};
 
 enum CallFlags : uint8_t {
   kCaptured = 1,  // issued into a stream capture: it ran zero times now
@@ -396,6 +407,18 @@ struct WideCallRecord {  // kWideCalls: no prefix, any value fits
   uint8_t reserved[3];
 };
 static_assert(sizeof(WideCallRecord) == 48);
+
+// A launch of a CUDA graph runs collectives that have no call of their own then. Those of one
+// communicator have `count` sequence numbers from `sequence` on. The launch is the call of the
+// lane that began at this time.
+struct LaunchSequence {
+  uint32_t lane;
+  uint32_t communicator;  // index
+  int64_t host_begin_ns;
+  uint32_t sequence;
+  uint32_t count;
+};
+static_assert(sizeof(LaunchSequence) == 24);
 
 enum class CountReason : uint8_t {
   kDropped = 0,    // the thread's ring was full

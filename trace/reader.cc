@@ -48,7 +48,7 @@ Record TakeRecord(const uint8_t* data, size_t bytes) {
 
 bool IsKnown(uint16_t kind) {
   return kind >= static_cast<uint16_t>(BlockKind::kStrings) &&
-         kind <= static_cast<uint16_t>(BlockKind::kSequenceLengths);
+         kind <= static_cast<uint16_t>(BlockKind::kLaunchSequences);
 }
 
 class Reader {
@@ -291,6 +291,8 @@ class Reader {
         return visitor_.OnCompoundMember(TakeRecord<CompoundMember>(data, bytes));
       case BlockKind::kSequenceLengths:
         return visitor_.OnSequenceLengths(TakeRecord<SequenceLengths>(data, bytes));
+      case BlockKind::kLaunchSequences:
+        return visitor_.OnLaunchSequence(TakeRecord<LaunchSequence>(data, bytes));
       case BlockKind::kStrings:
       case BlockKind::kFacts:
         return;  // records of their own lengths: VisitStrings, VisitFacts

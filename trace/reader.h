@@ -53,6 +53,7 @@ class Visitor {
   virtual void OnCompoundSignature(const CompoundSignature&) {}
   virtual void OnCompoundMember(const CompoundMember&) {}
   virtual void OnCall(const Call&) {}
+  virtual void OnLaunchSequence(const LaunchSequence&) {}
   virtual void OnCount(const CountRecord&) {}
   virtual void OnCounter(const CounterRecord&) {}
   virtual void OnHostClock(const HostClockRecord&) {}

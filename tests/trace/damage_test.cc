@@ -181,7 +181,8 @@ TEST(Damage, HeadersThatMakeNoSenseAreTold) {
 }
 
 TEST(Damage, AnyBytesUnderChecksumsThatHoldAreReadOrRefused) {
-  const std::string whole = WholeFile() + OtherSignatureBlocks() + GrownSignatureBlocks();
+  const std::string whole =
+      WholeFile() + OtherSignatureBlocks() + GrownSignatureBlocks() + GraphBlocks();
   const MemoryFile file(whole);
   std::mt19937 random(20260101);
   int refused = 0;

@@ -88,6 +88,17 @@ TEST(Dump, GivesTheOtherSignaturesToo) {
   EXPECT_EQ(LinesOf(FileHeaderBytes() + OtherSignatureBlocks()), expected);
 }
 
+TEST(Dump, GivesWhatGraphsHoldAndTheNumbersOfTheirCollectives) {
+  const std::vector<std::string> expected = {
+      "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
+      "signature 6 #1 compound of 2 - hash=0x000000000000000100000000000000ab",
+      "member of 6: signature 1 x7",
+      "member of 6: signature 2 x1 any_number",
+      "launch_sequence lane=1 host=5001 communicator=3 sequence=41 count=2",
+  };
+  EXPECT_EQ(LinesOf(FileHeaderBytes() + GraphBlocks()), expected);
+}
+
 TEST(Dump, GivesScalesEpiloguesAndSequenceLengths) {
   const std::vector<std::string> expected = {
       "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",

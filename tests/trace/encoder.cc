@@ -173,6 +173,17 @@ std::string OtherSignatureBlocks() {
   return blocks;
 }
 
+std::string GraphBlocks() {
+  std::string blocks = BlockBytes({.kind = kCompoundSignatures, .record_bytes = 32},
+                                  Bytes().U32(6).U32(1).U32(2).U32(0).U64(0xab).U64(1));
+  blocks +=
+      BlockBytes({.kind = kCompoundMembers, .record_bytes = 24},
+                 Bytes().U32(6).U32(1).U64(7).U32(0).U32(0).U32(6).U32(2).U64(1).U32(2).U32(0));
+  blocks += BlockBytes({.kind = kLaunchSequences, .record_bytes = 24},
+                       Bytes().U32(1).U32(3).U64(5001).U32(41).U32(2));
+  return blocks;
+}
+
 std::string GrownSignatureBlocks() {
   // 64 x 32 x 96 in f8_e4m3 with a scale for 32 elements and a bf16 result, bias and GELU
   // (CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164).

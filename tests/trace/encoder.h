@@ -88,6 +88,7 @@ inline constexpr uint16_t kRnnSignatures = 23;
 inline constexpr uint16_t kCompoundSignatures = 24;
 inline constexpr uint16_t kCompoundMembers = 25;
 inline constexpr uint16_t kSequenceLengths = 26;
+inline constexpr uint16_t kLaunchSequences = 27;
 
 // Common blocks.
 Bytes CallPrefix(int64_t host_base_ns, int64_t gpu_base_ns = 0, int32_t device = 0);
@@ -95,6 +96,9 @@ std::string CallsBlock(int64_t host_base_ns, uint32_t first_signature, int count
 std::string EndBlock(uint64_t calls);
 // Blocks of kinds 20 to 25, one or two records each; they name strings 1 to 3.
 std::string OtherSignatureBlocks();
+// A compound with a member that runs any number of times, and the numbers of a launch's
+// collectives.
+std::string GraphBlocks();
 // A product with scales, bias, auxiliary output and epilogue (64 bytes a record), two lists of
 // lengths (kind 26) and attention over the second (56 bytes); they name strings 1 and 2.
 std::string GrownSignatureBlocks();

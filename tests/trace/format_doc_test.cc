@@ -172,7 +172,13 @@ std::map<std::string, Structure> StructuresInCode() {
       {"CompoundMember",
        {sizeof(CompoundMember),
         {MFU_FIELD(CompoundMember, compound), MFU_FIELD(CompoundMember, signature),
-         MFU_FIELD(CompoundMember, count)}}},
+         MFU_FIELD(CompoundMember, count), MFU_FIELD(CompoundMember, condition),
+         MFU_FIELD(CompoundMember, reserved)}}},
+      {"LaunchSequence",
+       {sizeof(LaunchSequence),
+        {MFU_FIELD(LaunchSequence, lane), MFU_FIELD(LaunchSequence, communicator),
+         MFU_FIELD(LaunchSequence, host_begin_ns), MFU_FIELD(LaunchSequence, sequence),
+         MFU_FIELD(LaunchSequence, count)}}},
       {"CallPrefix",
        {sizeof(CallPrefix),
         {MFU_FIELD(CallPrefix, host_base_ns), MFU_FIELD(CallPrefix, gpu_base_ns),
@@ -259,7 +265,7 @@ bool IsNumber(const std::string& text) {
 TEST(FormatDoc, EveryTableHasTheOffsetsAndSizesOfItsStructure) {
   const auto tables = TablesOfThePage();
   const auto structures = StructuresInCode();
-  EXPECT_EQ(structures.size(), 29u);
+  EXPECT_EQ(structures.size(), 30u);
   for (const auto& [name, structure] : structures) {
     const auto table = tables.find(name);
     if (table == tables.end()) {
@@ -320,7 +326,8 @@ TEST(FormatDoc, KindsAreNumberedAsInTheCode) {
       {"kRnnSignatures", {K::kRnnSignatures, "RnnSignature"}},
       {"kCompoundSignatures", {K::kCompoundSignatures, "CompoundSignature"}},
       {"kCompoundMembers", {K::kCompoundMembers, "CompoundMember"}},
-      {"kSequenceLengths", {K::kSequenceLengths, "SequenceLengths"}}};
+      {"kSequenceLengths", {K::kSequenceLengths, "SequenceLengths"}},
+      {"kLaunchSequences", {K::kLaunchSequences, "LaunchSequence"}}};
   size_t documented = 0;
   for (const std::vector<std::string>& row : TableUnder("Kinds of blocks")) {
     if (!IsNumber(row[0])) continue;

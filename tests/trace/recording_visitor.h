@@ -68,6 +68,9 @@ class RecordingVisitor : public trace::Visitor {
                      std::to_string(call.gpu_end_ns) + " " + std::to_string(call.lane) + " " +
                      std::to_string(call.flags) + " " + std::to_string(call.sequence));
   }
+  void OnLaunchSequence(const trace::LaunchSequence& record) override {
+    Keep("launch_sequence", record, &launches);
+  }
   void OnCount(const trace::CountRecord& record) override { Keep("count", record, &counts); }
   void OnCounter(const trace::CounterRecord& record) override {
     Keep("counter", record, &counters);
@@ -100,6 +103,7 @@ class RecordingVisitor : public trace::Visitor {
   std::vector<trace::RnnSignature> rnns;
   std::vector<trace::CompoundSignature> compounds;
   std::vector<trace::CompoundMember> members;
+  std::vector<trace::LaunchSequence> launches;
   std::vector<trace::Call> calls;
   std::vector<trace::CountRecord> counts;
   std::vector<trace::CounterRecord> counters;
