@@ -25,6 +25,8 @@ constexpr Verb kVerbs[] = {
     {"peaks", "[NAME]", "known GPUs, their dense peaks and sources", mfutrace::cli::PeaksVerb},
     {"shapes", "--check FILE...", "hold FLOPs and bytes against files of reference cases",
      mfutrace::cli::ShapesVerb},
+    {"estimate", "CONFIG --batch B --seq S", "FLOPs of a model by its config.json; --check FILE...",
+     mfutrace::cli::EstimateVerb},
 };
 
 void PrintVerbs(FILE* stream) {

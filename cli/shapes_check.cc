@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/case_verdict.h"
 #include "cli/json_fields.h"
 #include "cli/shapes_case.h"
 #include "shapes/saturating.h"
@@ -16,35 +17,6 @@ namespace mfutrace::cli {
 namespace {
 
 enum class Agreement { kUnsaid, kYes, kNo };
-
-// What one case came to: the first mismatch is the one that is told.
-class Verdict {
- public:
-  // `stated` is what the file says; absent, nothing is compared.
-  void Compare(const std::string& what, const rapidjson::Value* stated,
-               std::optional<uint64_t> ours) {
-    if (stated == nullptr) return;
-    ++compared_;
-    if (!failure_.empty()) return;
-    const std::optional<uint64_t> expected = WholeNumber(*stated);
-    if (!expected.has_value()) {
-      failure_ = what + " is not a whole number";
-    } else if (!ours.has_value()) {
-      failure_ = absl::StrCat(what, ": expected ", *expected, ", got unknown");
-    } else if (*expected != *ours) {
-      failure_ = absl::StrCat(what, ": expected ", *expected, ", got ", *ours);
-    }
-  }
-  void Fail(const std::string& text) {
-    if (failure_.empty()) failure_ = text;
-  }
-  bool has_compared() const { return compared_ > 0; }
-  const std::string& failure() const { return failure_; }
-
- private:
-  int compared_ = 0;
-  std::string failure_;
-};
 
 bool HasRecommended(const rapidjson::Value& entry) {
   for (const auto& member : entry.GetObject()) {
@@ -56,7 +28,8 @@ bool HasRecommended(const rapidjson::Value& entry) {
 }
 
 // One entry of `calls`: its own figures, which hold for all its repetitions.
-void CheckCall(const rapidjson::Value& call, Verdict* verdict, Figures* sum, uint64_t* stated_sum) {
+void CheckCall(const rapidjson::Value& call, CaseVerdict* verdict, Figures* sum,
+               uint64_t* stated_sum) {
   Fields fields(call);
   const std::string op = fields.Text("op");
   const std::string name = fields.Text("name", op);
@@ -94,7 +67,7 @@ void CheckCall(const rapidjson::Value& call, Verdict* verdict, Figures* sum, uin
   }
 }
 
-FiguresOrError FiguresOfCalls(const rapidjson::Value& calls, Fields& entry, Verdict* verdict) {
+FiguresOrError FiguresOfCalls(const rapidjson::Value& calls, Fields& entry, CaseVerdict* verdict) {
   if (!calls.IsArray() || calls.Empty()) return {std::nullopt, "\"calls\" is not a list of calls"};
   Figures sum;
   sum.is_model = true;
@@ -107,7 +80,7 @@ FiguresOrError FiguresOfCalls(const rapidjson::Value& calls, Fields& entry, Verd
 }
 
 void CheckPairs(const rapidjson::Value* stated, const std::vector<uint64_t>& pairs,
-                Verdict* verdict) {
+                CaseVerdict* verdict) {
   if (stated == nullptr) return;
   if (!stated->IsArray()) {
     return verdict->Compare("pairs", stated,
@@ -122,7 +95,7 @@ void CheckPairs(const rapidjson::Value* stated, const std::vector<uint64_t>& pai
   }
 }
 
-void CheckBytes(Fields& entry, Agreement agreement, const Figures& figures, Verdict* verdict) {
+void CheckBytes(Fields& entry, Agreement agreement, const Figures& figures, CaseVerdict* verdict) {
   // The bytes of a whole model are its source's estimate.
   if (figures.is_model) return;
   if (entry.Has("bytes_recommended")) {
@@ -134,7 +107,7 @@ void CheckBytes(Fields& entry, Agreement agreement, const Figures& figures, Verd
 }
 
 void CheckFigures(Fields& entry, Agreement agreement, bool has_recommended, const Figures& figures,
-                  Verdict* verdict) {
+                  CaseVerdict* verdict) {
   const auto compare = [&](const char* name, std::optional<uint64_t> ours) {
     verdict->Compare(name, entry.Find(name), ours);
   };
@@ -168,7 +141,8 @@ void CheckFigures(Fields& entry, Agreement agreement, bool has_recommended, cons
   }
 }
 
-void CheckCase(const rapidjson::Value& entry, size_t index, CheckResult* result) {
+void CheckCase(const rapidjson::Value& entry, size_t index, const ModelCheck& check_model,
+               CheckResult* result) {
   const auto fail = [result](const std::string& id, const std::string& text) {
     ++result->failed;
     result->lines.push_back(id + ": " + text);
@@ -183,15 +157,24 @@ void CheckCase(const rapidjson::Value& entry, size_t index, CheckResult* result)
   }
   if (!fields.error().empty()) return fail(id, fields.error());
   const bool has_recommended = HasRecommended(entry);
-  if (agreement == Agreement::kUnsaid && !has_recommended) {
+  const bool may_skip = agreement == Agreement::kUnsaid && !has_recommended;
+  CaseVerdict verdict;
+  const rapidjson::Value* calls = fields.Find("calls");
+  const rapidjson::Value* args = fields.Find("args");
+  const ModelAnswer answer =
+      check_model == nullptr ? ModelAnswer::kNotAModel : check_model(op, entry, &verdict);
+  if (may_skip && answer != ModelAnswer::kChecked) {
     ++result->skipped;
     return;
   }
+  if (answer != ModelAnswer::kNotAModel && calls == nullptr) {
+    if (answer == ModelAnswer::kUnknown) verdict.Fail("no arithmetic for its model");
+    if (!verdict.failure().empty()) return fail(id, verdict.failure());
+    ++result->passed;
+    return;
+  }
 
-  Verdict verdict;
   const rapidjson::Value nothing(rapidjson::kObjectType);
-  const rapidjson::Value* calls = fields.Find("calls");
-  const rapidjson::Value* args = fields.Find("args");
   const FiguresOrError figures = calls != nullptr
                                      ? FiguresOfCalls(*calls, fields, &verdict)
                                      : FiguresOf(op, args == nullptr ? nothing : *args);
@@ -210,7 +193,8 @@ void CheckCase(const rapidjson::Value& entry, size_t index, CheckResult* result)
 
 }  // namespace
 
-absl::StatusOr<CheckResult> CheckShapes(const std::string& json, const std::string& name) {
+absl::StatusOr<CheckResult> CheckShapes(const std::string& json, const std::string& name,
+                                        const ModelCheck& check_model) {
   CheckResult result;
   if (json.find_first_not_of(" \t\r\n") == std::string::npos) {
     result.lines.push_back(name + ": empty, nothing was checked");
@@ -229,7 +213,8 @@ absl::StatusOr<CheckResult> CheckShapes(const std::string& json, const std::stri
         name + " is not a list of cases: a JSON array of objects with id, op, args and flops");
   }
   if (document.Empty()) result.lines.push_back(name + ": empty, nothing was checked");
-  for (rapidjson::SizeType i = 0; i < document.Size(); ++i) CheckCase(document[i], i, &result);
+  for (rapidjson::SizeType i = 0; i < document.Size(); ++i)
+    CheckCase(document[i], i, check_model, &result);
   return result;
 }
 

@@ -17,10 +17,14 @@
 // recommended figure; an op without arithmetic is otherwise a failure.
 #pragma once
 
+#include <rapidjson/document.h>
+
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/case_verdict.h"
 
 namespace mfutrace::cli {
 
@@ -31,8 +35,15 @@ struct CheckResult {
   std::vector<std::string> lines;  // one a failing case: id, expected, got
 };
 
+// What a checker of whole models says of a case: not one of its operations, one that it compared
+// (all mismatches are in the verdict), or one whose model or convention it does not know.
+enum class ModelAnswer { kNotAModel, kChecked, kUnknown };
+using ModelCheck = std::function<ModelAnswer(const std::string& op, const rapidjson::Value& entry,
+                                             CaseVerdict* verdict)>;
+
 // InvalidArgument, with `name` in its text, if `json` is not JSON or not an array. A text without
 // any case is a result with nothing passed and one line.
-absl::StatusOr<CheckResult> CheckShapes(const std::string& json, const std::string& name);
+absl::StatusOr<CheckResult> CheckShapes(const std::string& json, const std::string& name,
+                                        const ModelCheck& check_model = nullptr);
 
 }  // namespace mfutrace::cli

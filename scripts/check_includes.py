@@ -38,6 +38,8 @@ ROOMS = {
     "report/model/load": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h",
                            "trace/signatures.h", "report/model/"], VENDOR),
     "report/import/": (["shapes/", "report/model/", "report/import/"], VENDOR),
+    "report/estimate/": (["report/estimate/"], VENDOR),
+    "report/estimate/compare": (["shapes/", "report/estimate/", "report/analyze/results.h"], VENDOR),
     "report/analyze/": (["shapes/", "report/model/", "report/analyze/"], VENDOR),
     "report/render/": (["shapes/", "report/model/timeline.h", "report/analyze/results.h",
                         "report/analyze/rates.h", "report/render/"], VENDOR),
