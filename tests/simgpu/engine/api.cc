@@ -99,6 +99,27 @@ class TheApi final : public Api {
     return calls.fetch_add(1) + 1 == std::atol(fail.c_str() + colon + 1);
   }
 
+  CUresult AddGraphNode(CUgraph handle, Work work) override {
+    const Entered entered;
+    if (entered.status()) return entered.status();
+    auto* graph = reinterpret_cast<Graph*>(handle);
+    if (All().graphs.count(graph) == 0) return CUDA_ERROR_INVALID_VALUE;
+    auto node = std::make_unique<Node>();
+    node->work = std::move(work);
+    node->device = CurrentContext() == nullptr ? 0 : CurrentContext()->device;
+    graph->nodes.push_back(std::move(node));
+    return CUDA_SUCCESS;
+  }
+
+  CUresult ReplaceGraphNode(CUgraph handle, Work work) override {
+    const Entered entered;
+    if (entered.status()) return entered.status();
+    auto* graph = reinterpret_cast<Graph*>(handle);
+    if (All().graphs.count(graph) == 0 || graph->nodes.size() != 1) return CUDA_ERROR_INVALID_VALUE;
+    graph->nodes.front()->work = std::move(work);
+    return CUDA_SUCCESS;
+  }
+
   const char* ExchangeCaller(const char* function) override {
     std::swap(ThisThread().caller, function);
     return function;

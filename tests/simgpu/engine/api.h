@@ -24,7 +24,11 @@ enum class OpKind : uint8_t {
   kKernel,
   kEvent,
   kHost,
-  kMarker
+  kMarker,
+  kConvolution,
+  kAttention,
+  kRnn,
+  kGraph  // a cuDNN graph without any of these
 };
 
 struct Op;
@@ -73,6 +77,8 @@ struct Work {
   std::shared_ptr<Peers> peers;     // else the duration alone decides the end
   std::function<void()> data;       // effect on memory, done when the host enqueues
   std::function<void()> host_call;  // kHost: run at the start, on the simulator's thread
+  // Fills in what depends on device memory, each time the host enqueues or a graph is launched.
+  std::function<void(Work*)> describe;
 };
 
 // Device work as a profiler is told of it.
@@ -119,6 +125,10 @@ class Api {
   virtual CUresult CheckStream(CUstream stream, int* device) = 0;
   // True for the call that SIMGPU_FAIL names.
   virtual bool ShouldFail(const char* function) = 0;
+  // A kernel node of `work` at the end of a graph that is not being captured, or in place of the
+  // graph's only node.
+  virtual CUresult AddGraphNode(CUgraph graph, Work work) = 0;
+  virtual CUresult ReplaceGraphNode(CUgraph graph, Work work) = 0;
   // The public entry the user called, while a library calls another library inside it. Per thread.
   virtual const char* ExchangeCaller(const char* function) = 0;
   // From now on told of all work; null: nobody.

@@ -109,7 +109,9 @@ CUresult LaunchGraph(const GraphExec& exec, Stream* stream) {
       after.push_back({node->wait->op, false});
     }
     if (node->work.data) node->work.data();
-    const OpRef op = NewOp(stream, node->work, enqueue_ns, true, std::move(after));
+    Work work = node->work;
+    if (work.describe) work.describe(&work);
+    const OpRef op = NewOp(stream, work, enqueue_ns, true, std::move(after));
     if (node->record != nullptr && All().events.count(node->record) != 0) {
       node->record->op = op;
       node->record->capture = nullptr;

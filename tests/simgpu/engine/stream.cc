@@ -214,6 +214,7 @@ CUresult EnqueueOn(const std::vector<Stream*>& streams, Work work, OpRef* result
     StreamDependencies(*stream, &dependencies);
   }
   if (work.data) work.data();
+  if (work.describe) work.describe(&work);
   const OpRef op = NewOp(streams.front(), work, EnqueueTimeNs(), false, std::move(dependencies));
   for (Stream* stream : streams) stream->tail = op;
   if (result != nullptr) *result = op;

@@ -37,6 +37,14 @@ const char* NameOf(OpKind kind) {
       return "event";
     case OpKind::kHost:
       return "host";
+    case OpKind::kConvolution:
+      return "conv";
+    case OpKind::kAttention:
+      return "attention";
+    case OpKind::kRnn:
+      return "rnn";
+    case OpKind::kGraph:
+      return "graph";
     case OpKind::kMarker:
       break;
   }
