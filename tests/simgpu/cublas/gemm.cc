@@ -14,7 +14,9 @@ cublasStatus_t ThroughLt(BlasHandle* handle, const GemmCall& call) {
   cublasLtMatrixLayoutOpaque_t a;
   cublasLtMatrixLayoutOpaque_t b;
   cublasLtMatrixLayoutOpaque_t c;
-  cublasLtMatmulDescInit(&desc, call.compute, CUDA_R_32F);
+  const bool has_half_scalars =
+      call.compute == CUBLAS_COMPUTE_16F || call.compute == CUBLAS_COMPUTE_16F_PEDANTIC;
+  cublasLtMatmulDescInit(&desc, call.compute, has_half_scalars ? CUDA_R_16F : CUDA_R_32F);
   const cublasOperation_t trans_a = call.trans_a;
   const cublasOperation_t trans_b = call.trans_b;
   cublasLtMatmulDescSetAttribute(&desc, CUBLASLT_MATMUL_DESC_TRANSA, &trans_a, sizeof trans_a);
@@ -37,6 +39,9 @@ cublasStatus_t ThroughLt(BlasHandle* handle, const GemmCall& call) {
   set(&a, call.stride_a);
   set(&b, call.stride_b);
   set(&c, call.stride_c);
+  const auto pointer_mode = static_cast<int32_t>(handle->pointer_mode);
+  cublasLtMatmulDescSetAttribute(&desc, CUBLASLT_MATMUL_DESC_POINTER_MODE, &pointer_mode,
+                                 sizeof pointer_mode);
   const CallerScope caller(call.function);
   return cublasLtMatmul(reinterpret_cast<cublasLtHandle_t>(handle), &desc, call.alpha, call.a, &a,
                         call.b, &b, call.beta, call.c, &c, call.c, &c, nullptr, nullptr, 0,
@@ -47,15 +52,19 @@ bool IsHalf(cudaDataType type) { return type == CUDA_R_16F || type == CUDA_R_16B
 
 }  // namespace
 
-cublasStatus_t RunGemm(cublasHandle_t raw_handle, const GemmCall& call, bool may_nest) {
+cublasStatus_t RunGemm(cublasHandle_t raw_handle, const GemmCall& asked, bool may_nest) {
   BlasHandle* handle = Find(raw_handle);
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
+  GemmCall call = asked;
+  if (handle->pointer_mode == CUBLAS_POINTER_MODE_HOST) {
+    call.beta_use = BetaOnHost(call.beta, call.compute, call.c_type);
+  }
   if (FindApi()->ShouldFail(call.function)) return CUBLAS_STATUS_EXECUTION_FAILED;
   if (!ArgumentsValid(call)) return CUBLAS_STATUS_INVALID_VALUE;
   if (call.m == 0 || call.n == 0 || call.batch == 0) return CUBLAS_STATUS_SUCCESS;
   if (call.alpha == nullptr || call.beta == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  const bool tf32 = (handle->math_mode & CUBLAS_TF32_TENSOR_OP_MATH) == CUBLAS_TF32_TENSOR_OP_MATH;
-  const Format format = FormatOf(call, tf32);
+  call.emulated = AsksForEmulation(call, handle->math_mode);
+  const Format format = FormatOf(call, Tf32Allowed(handle->math_mode));
   if (format == Format::kCount) return CUBLAS_STATUS_NOT_SUPPORTED;
   const Settings& settings = FindApi()->settings();
   if (settings.device.peak_flop_per_s[static_cast<int>(format)] <= 0)

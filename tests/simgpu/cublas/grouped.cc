@@ -36,7 +36,7 @@ cublasStatus_t Run(const char* function, cublasHandle_t raw_handle, const Groups
   simgpu::Api* api = simgpu::FindApi();
   if (api->ShouldFail(function)) return CUBLAS_STATUS_EXECUTION_FAILED;
   if (groups.count < 0) return CUBLAS_STATUS_INVALID_VALUE;
-  const bool tf32 = (handle->math_mode & CUBLAS_TF32_TENSOR_OP_MATH) == CUBLAS_TF32_TENSOR_OP_MATH;
+  const bool tf32 = simgpu::Tf32Allowed(handle->math_mode);
   simgpu::Work work;
   std::string list;
   int64_t products = 0;
@@ -56,6 +56,7 @@ cublasStatus_t Run(const char* function, cublasHandle_t raw_handle, const Groups
     call.b_type = b_type;
     call.c_type = c_type;
     call.compute = compute;
+    call.pointer_array = true;
     if (!simgpu::ArgumentsValid(call)) return CUBLAS_STATUS_INVALID_VALUE;
     const simgpu::Format format = simgpu::FormatOf(call, tf32);
     if (format == simgpu::Format::kCount) return CUBLAS_STATUS_NOT_SUPPORTED;

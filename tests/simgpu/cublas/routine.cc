@@ -261,7 +261,7 @@ cublasStatus_t RoutineCall::Run(cublasHandle_t raw_handle) const {
   const bool is_double = type_ == CUDA_R_64F || type_ == CUDA_C_64F;
   const bool is_single = type_ == CUDA_R_32F || type_ == CUDA_C_32F;
   const bool is_products = routine_ <= Routine::kTrsm;
-  const bool tf32 = (handle->math_mode & CUBLAS_TF32_TENSOR_OP_MATH) == CUBLAS_TF32_TENSOR_OP_MATH;
+  const bool tf32 = Tf32Allowed(handle->math_mode);
   Format format = Format::kF32;  // vectors of half precision are added up in single
   if (is_double) format = is_products ? Format::kF64Tensor : Format::kF64;
   if (is_single && is_products && tf32) format = Format::kTf32;

@@ -79,6 +79,25 @@ constexpr Attribute kPreference[] = {
     SIM_FIELD(CUBLASLT_MATMUL_PREF_IMPL_MASK, Preference, implementation_mask),
 };
 
+constexpr Attribute kTransform[] = {
+    SIM_FIELD(CUBLASLT_MATRIX_TRANSFORM_DESC_SCALE_TYPE, TransformDesc, scale_type),
+    SIM_FIELD(CUBLASLT_MATRIX_TRANSFORM_DESC_POINTER_MODE, TransformDesc, pointer_mode),
+    SIM_FIELD(CUBLASLT_MATRIX_TRANSFORM_DESC_TRANSA, TransformDesc, trans_a),
+    SIM_FIELD(CUBLASLT_MATRIX_TRANSFORM_DESC_TRANSB, TransformDesc, trans_b),
+};
+
+constexpr Attribute kEmulation[] = {
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_STRATEGY, EmulationDesc, strategy),
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_SPECIAL_VALUES_SUPPORT, EmulationDesc, special_values),
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_FIXEDPOINT_MANTISSA_CONTROL, EmulationDesc, mantissa_control),
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_FIXEDPOINT_MAX_MANTISSA_BIT_COUNT, EmulationDesc,
+              max_mantissa_bits),
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_FIXEDPOINT_MANTISSA_BIT_OFFSET, EmulationDesc,
+              mantissa_bit_offset),
+    SIM_FIELD(CUBLASLT_EMULATION_DESC_FIXEDPOINT_MANTISSA_BIT_COUNT_POINTER, EmulationDesc,
+              mantissa_bit_count),
+};
+
 template <size_t kCount>
 const Attribute* Find(const Attribute (&table)[kCount], int id) {
   for (const Attribute& attribute : table) {
@@ -257,6 +276,69 @@ cublasStatus_t CUBLASWINAPI cublasLtMatmulPreferenceGetAttribute(
     cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute, void* to,
     size_t room, size_t* written) {
   return simgpu::Get(simgpu::kPreference, As<simgpu::Preference>(preference), attribute, to, room,
+                     written);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtMatrixTransformDescInit_internal(
+    cublasLtMatrixTransformDesc_t desc, size_t size, cudaDataType scale_type) {
+  if (desc == nullptr || size < sizeof(simgpu::TransformDesc)) return CUBLAS_STATUS_INVALID_VALUE;
+  *As<simgpu::TransformDesc>(desc) = {simgpu::TransformDesc::kMagic, scale_type, 0, 0, 0};
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtMatrixTransformDescCreate(cublasLtMatrixTransformDesc_t* desc,
+                                                              cudaDataType scale_type) {
+  if (desc == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+  *desc = new cublasLtMatrixTransformDescOpaque_t{};
+  return cublasLtMatrixTransformDescInit_internal(*desc, sizeof **desc, scale_type);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtMatrixTransformDescDestroy(cublasLtMatrixTransformDesc_t desc) {
+  delete desc;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtMatrixTransformDescSetAttribute(
+    cublasLtMatrixTransformDesc_t desc, cublasLtMatrixTransformDescAttributes_t attribute,
+    const void* from, size_t size) {
+  return simgpu::Set(simgpu::kTransform, As<simgpu::TransformDesc>(desc), attribute, from, size);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtMatrixTransformDescGetAttribute(
+    cublasLtMatrixTransformDesc_t desc, cublasLtMatrixTransformDescAttributes_t attribute, void* to,
+    size_t room, size_t* written) {
+  return simgpu::Get(simgpu::kTransform, As<simgpu::TransformDesc>(desc), attribute, to, room,
+                     written);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtEmulationDescInit_internal(cublasLtEmulationDesc_t desc,
+                                                               size_t size) {
+  if (desc == nullptr || size < sizeof(simgpu::EmulationDesc)) return CUBLAS_STATUS_INVALID_VALUE;
+  *As<simgpu::EmulationDesc>(desc) = {simgpu::EmulationDesc::kMagic, 0, 0xffff, 0, 0, 0, 0};
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtEmulationDescCreate(cublasLtEmulationDesc_t* desc) {
+  if (desc == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+  *desc = new cublasLtEmulationDescOpaque_t{};
+  return cublasLtEmulationDescInit_internal(*desc, sizeof **desc);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtEmulationDescDestroy(cublasLtEmulationDesc_t desc) {
+  delete desc;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtEmulationDescSetAttribute(
+    cublasLtEmulationDesc_t desc, cublasLtEmulationDescAttributes_t attribute, const void* from,
+    size_t size) {
+  return simgpu::Set(simgpu::kEmulation, As<simgpu::EmulationDesc>(desc), attribute, from, size);
+}
+
+cublasStatus_t CUBLASWINAPI cublasLtEmulationDescGetAttribute(
+    cublasLtEmulationDesc_t desc, cublasLtEmulationDescAttributes_t attribute, void* to,
+    size_t room, size_t* written) {
+  return simgpu::Get(simgpu::kEmulation, As<simgpu::EmulationDesc>(desc), attribute, to, room,
                      written);
 }
 

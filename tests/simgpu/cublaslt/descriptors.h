@@ -66,6 +66,29 @@ struct Preference {
 };
 static_assert(sizeof(Preference) <= sizeof(cublasLtMatmulPreferenceOpaque_t));
 
+// Kept for their callers; nothing here reads them.
+struct TransformDesc {
+  static constexpr uint32_t kMagic = 0x54444331;
+  uint32_t magic;
+  int32_t scale_type;
+  int32_t pointer_mode;
+  int32_t trans_a;
+  int32_t trans_b;
+};
+static_assert(sizeof(TransformDesc) <= sizeof(cublasLtMatrixTransformDescOpaque_t));
+
+struct EmulationDesc {
+  static constexpr uint32_t kMagic = 0x454d4431;
+  uint32_t magic;
+  int32_t strategy;
+  int32_t special_values;
+  int32_t mantissa_control;
+  int32_t max_mantissa_bits;
+  int32_t mantissa_bit_offset;
+  uint64_t mantissa_bit_count;
+};
+static_assert(sizeof(EmulationDesc) <= sizeof(cublasLtEmulationDescOpaque_t));
+
 // Null unless `handle` was initialised by this library.
 inline const MatmulDesc* Read(cublasLtMatmulDesc_t handle) {
   const auto* desc = reinterpret_cast<const MatmulDesc*>(handle);

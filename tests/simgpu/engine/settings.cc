@@ -12,12 +12,12 @@
 namespace simgpu {
 namespace {
 
-constexpr const char* kFormatNames[kFormats] = {"f64", "f64_tensor", "f32", "tf32",
-                                                "f16", "bf16",       "f8",  "i8"};
+constexpr const char* kFormatNames[kFormats] = {"f64",  "f64_tensor", "f32", "tf32", "f16",
+                                                "bf16", "f8",         "i8",  "f4"};
 
 void SetPeaks(DeviceDescription* device, double f64, double f64_tensor, double f32, double tf32,
               double half, double f8, double i8) {
-  const double peaks[kFormats] = {f64, f64_tensor, f32, tf32, half, half, f8, i8};
+  const double peaks[kFormats] = {f64, f64_tensor, f32, tf32, half, half, f8, i8, 0};
   for (int i = 0; i < kFormats; ++i) device->peak_flop_per_s[i] = peaks[i];
 }
 

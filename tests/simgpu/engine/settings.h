@@ -10,7 +10,7 @@
 namespace simgpu {
 
 // The arithmetic a GEMM runs in: one dense peak each.
-enum class Format : uint8_t { kF64, kF64Tensor, kF32, kTf32, kF16, kBf16, kF8, kI8, kCount };
+enum class Format : uint8_t { kF64, kF64Tensor, kF32, kTf32, kF16, kBf16, kF8, kI8, kF4, kCount };
 inline constexpr int kFormats = static_cast<int>(Format::kCount);
 const char* NameOf(Format format);
 

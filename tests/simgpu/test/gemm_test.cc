@@ -102,11 +102,12 @@ TEST(Gemm, FlopsEqualACountedTripleLoop) {
             4 * CountReal(4, 6, 8));  // (a+bi)(c+di): 4 products, 2 sums; added: 2 sums
   EXPECT_EQ(log[3].flop, 3 * CountReal(4, 6, 8));  // three real matrix products
   EXPECT_EQ(log[4].flop, 9 * CountReal(16, 8, 24));
-  EXPECT_EQ(log[4].bytes, 9u * 2 * (16 * 24 + 24 * 8 + 16 * 8));
-  EXPECT_EQ(log[0].bytes, 4u * (5 * 11 + 11 * 7 + 5 * 7));
+  EXPECT_EQ(log[4].bytes, 9u * 2 * (16 * 24 + 24 * 8 + 2 * 16 * 8));  // beta 1 reads C
+  EXPECT_EQ(log[0].bytes, 4u * (5 * 11 + 11 * 7 + 2 * 5 * 7));
   EXPECT_EQ(log[4].dims.at("dtype"), "bf16");
   EXPECT_EQ(log[4].dims.at("batch"), "9");
   EXPECT_EQ(log[1].dims.at("ta"), "T");
+  EXPECT_EQ(log[1].dims.at("beta"), "nonzero");
   EXPECT_EQ(log[0].function, "cublasSgemm_v2");
   EXPECT_EQ(log[5].function, "cublasSgemm_v2_64");
 }
