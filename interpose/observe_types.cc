@@ -21,9 +21,10 @@ constexpr int kCudaF4E2M1 = 33;
 constexpr int kComputeF32EmulatedBf16x9 = 78;
 constexpr int kComputeF64EmulatedFixedPoint = 79;
 constexpr int kFirstComputeType = 64;
+// cublasMath_t: one of default, tensor op, pedantic, TF32 in the low bits, flags above them.
+constexpr int kModeKind = 3;
 constexpr int kModeEmulatedBf16x9 = 4;
 constexpr int kModeEmulatedFixedPoint = 8;
-constexpr int kModeMask = 15;  // above: CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION
 
 bool IsF32(Dtype operand) { return operand == Dtype::kF32 || operand == Dtype::kC32F32; }
 bool IsComplexFloat(Dtype format) {
@@ -62,16 +63,19 @@ const Overrides& ReadOverrides() {
 // 64F).
 MathMode ChosenMode(Dtype operand, int handle_mode) {
   const Overrides& overrides = ReadOverrides();
-  const int mode = handle_mode & kModeMask;
+  const int mode = handle_mode & kModeKind;
   if (mode == CUBLAS_PEDANTIC_MATH) return MathMode::kPedantic;
   if (IsF32(operand)) {
-    if (mode == kModeEmulatedBf16x9 || overrides.emulate_f32 == 1) return MathMode::kEmulatedBf16x9;
+    if ((handle_mode & kModeEmulatedBf16x9) != 0 || overrides.emulate_f32 == 1) {
+      return MathMode::kEmulatedBf16x9;
+    }
     if (overrides.tf32 == 0) return MathMode::kDefault;
     if (mode == CUBLAS_TF32_TENSOR_OP_MATH || overrides.tf32 == 1) return MathMode::kTf32;
     // CUBLAS_TENSOR_OP_MATH, deprecated: cuBLAS documents it as COMPUTE_32F_FAST_16F for f32 GEMMs.
     if (mode == 1) return MathMode::kReducedF16;
   }
-  if (IsF64(operand) && (mode == kModeEmulatedFixedPoint || overrides.emulate_f64 == 1)) {
+  if (IsF64(operand) &&
+      ((handle_mode & kModeEmulatedFixedPoint) != 0 || overrides.emulate_f64 == 1)) {
     return MathMode::kEmulatedFixedPoint;
   }
   return MathMode::kDefault;
