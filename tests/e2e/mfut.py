@@ -30,7 +30,7 @@ Lane = namedtuple("Lane", "id device stream thread")
 Communicator = namedtuple("Communicator", "index rank id parent_id size device split_color "
                                           "split_index name creation event")
 Gemm = namedtuple("Gemm", "id entry m n k batch a b c d accumulate math op_a op_b beta flags "
-                          "provenance compute_code")
+                          "provenance compute_code scale_a scale_b scale_d bias aux epilogue")
 Matrix = namedtuple("Matrix", "id entry m n k batch dtype result accumulate math routine side beta "
                               "flags provenance compute_code")
 Compound = namedtuple("Compound", "id entry member_count label members")
@@ -157,7 +157,7 @@ class Trace:
                 else:
                     self.communicator_ends.append(communicator)
         elif kind == GEMM_SIGNATURES:
-            for r in records("<IIQQQQ11BxI"):
+            for r in records("<IIQQQQ11BxI5BxH"):
                 self.gemms[r[0]] = Gemm(r[0], text(r[1]), *r[2:])
         elif kind == COLLECTIVE_SIGNATURES:
             for r in records("<IIQIiBBBB4x"):
