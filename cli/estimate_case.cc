@@ -11,9 +11,17 @@ struct Source {
 };
 
 constexpr Source kSources[] = {
-    {"Megatron-LM megatron", CheckMegatron}, {"Megatron-LM tests", CheckMegatron},
-    {"torchtitan", CheckParameterCount},     {"nanoGPT", CheckParameterCount},
-    {"PaLM", CheckParameterCount},           {"llm-foundry", CheckParameterCount},
+    {"NVIDIA/Megatron-LM", CheckMegatron},
+    {"vllm-project/vllm", CheckVllm},
+    {"volcengine/verl", CheckVerl},
+    {"/maxtext", CheckMaxText},
+    {"NeMo", CheckNemoRl},
+    {"Narayanan 2021", CheckNarayanan},
+    {"Korthikanti 2022", CheckKorthikanti},
+    {"torchtitan", CheckParameterCount},
+    {"nanoGPT", CheckParameterCount},
+    {"PaLM", CheckParameterCount},
+    {"llm-foundry", CheckParameterCount},
 };
 
 bool IsModelOperation(const std::string& op) {

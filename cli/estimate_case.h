@@ -29,6 +29,12 @@ struct ModelCase {
 };
 
 bool CheckMegatron(ModelCase& model_case);
+bool CheckVllm(ModelCase& model_case);
+bool CheckVerl(ModelCase& model_case);
+bool CheckMaxText(ModelCase& model_case);
+bool CheckNemoRl(ModelCase& model_case);
+bool CheckNarayanan(ModelCase& model_case);
+bool CheckKorthikanti(ModelCase& model_case);
 bool CheckParameterCount(ModelCase& model_case);  // torchtitan, nanoGPT, PaLM, llm-foundry
 
 }  // namespace mfutrace::cli
