@@ -44,6 +44,9 @@ enum class Dtype : uint8_t {
 // Bits of one element as stored; a complex element counts both halves. 0 for kUnknown and kTf32.
 uint32_t BitsOf(Dtype dtype);
 
+// How operands of that arithmetic lie in memory: f32 for kTf32, else the format itself.
+constexpr Dtype StoredAs(Dtype dtype) { return dtype == Dtype::kTf32 ? Dtype::kF32 : dtype; }
+
 bool IsComplex(Dtype dtype);
 
 // "bf16", "f8_e4m3", "c32" (complex of two f32) ...; "unknown" for values outside the table.

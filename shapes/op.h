@@ -209,7 +209,8 @@ struct Convolution {
   std::array<uint64_t, 3> in = {1, 1, 1};
   std::array<uint64_t, 3> filter = {1, 1, 1};
   std::array<uint64_t, 3> out = {1, 1, 1};
-  Dtype dtype = Dtype::kUnknown;
+  Dtype dtype =
+      Dtype::kUnknown;  // kTf32: of f32 operands that may be rounded (also Rnn, Attention)
   ConvDirection direction = ConvDirection::kForward;
   bool is_transposed = false;
 };

@@ -48,7 +48,7 @@ uint64_t ExecutedFlop(const Rnn& rnn) {
 uint64_t ModelFlop(const Rnn& rnn) { return ExecutedFlop(rnn); }
 
 std::optional<uint64_t> LeastBytes(const Rnn& rnn) {
-  const uint32_t bits = BitsOf(rnn.dtype);
+  const uint32_t bits = BitsOf(StoredAs(rnn.dtype));
   if (bits == 0 || GatesOf(rnn.cell) == 0) return std::nullopt;
   if (rnn.steps == 0 || rnn.layers == 0) return 0;
   const uint64_t input = Product(rnn.steps, rnn.input_size);

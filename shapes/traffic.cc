@@ -106,8 +106,8 @@ std::optional<uint64_t> LeastBytes(const Gemm& gemm) {
 }
 
 std::optional<uint64_t> LeastBytes(const Attention& attention) {
-  if (!HasWidth(attention.dtype)) return std::nullopt;
-  const Dtype dtype = attention.dtype;
+  const Dtype dtype = StoredAs(attention.dtype);
+  if (!HasWidth(dtype)) return std::nullopt;
   const uint64_t q_rows = Product(attention.batch, attention.heads_q, attention.seq_q);
   const uint64_t kv_rows = Product(attention.batch, attention.heads_kv, attention.seq_k);
   const uint64_t q = OperandBytes(Product(q_rows, attention.head_dim_qk), dtype);
@@ -124,7 +124,8 @@ std::optional<uint64_t> LeastBytes(const Attention& attention) {
 }
 
 std::optional<uint64_t> LeastBytes(const Convolution& convolution) {
-  if (!HasWidth(convolution.dtype)) return std::nullopt;
+  const Dtype dtype = StoredAs(convolution.dtype);
+  if (!HasWidth(dtype)) return std::nullopt;
   if (convolution.groups == 0) return 0;
   const auto volume = [](const std::array<uint64_t, 3>& sizes) {
     return Product(sizes[0], sizes[1], sizes[2]);
@@ -134,8 +135,7 @@ std::optional<uint64_t> LeastBytes(const Convolution& convolution) {
   const uint64_t w =
       Product(convolution.c_out, convolution.c_in / convolution.groups, volume(convolution.filter));
   if (x == 0 || y == 0) return 0;
-  return Sum(OperandBytes(x, convolution.dtype), OperandBytes(w, convolution.dtype),
-             OperandBytes(y, convolution.dtype));
+  return Sum(OperandBytes(x, dtype), OperandBytes(w, dtype), OperandBytes(y, dtype));
 }
 
 std::optional<uint64_t> AlgorithmBytes(const Collective& collective) {

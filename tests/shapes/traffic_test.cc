@@ -184,6 +184,8 @@ TEST(Traffic, ConvolutionMovesThreeTensors) {
   EXPECT_EQ(LeastBytes(convolution), 54u);
   convolution.direction = ConvDirection::kFilterGradient;
   EXPECT_EQ(LeastBytes(convolution), 54u);
+  convolution.dtype = Dtype::kTf32;  // rounded on the way in, stored as f32
+  EXPECT_EQ(LeastBytes(convolution), 108u);
 }
 
 Collective CollectiveOf(CollectiveKind kind, uint64_t count, Dtype dtype, uint32_t rank_count) {
