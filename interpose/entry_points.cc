@@ -19,6 +19,7 @@
 #include "interpose/hook.h"
 #include "interpose/observe.h"
 #include "interpose/observe_cudnn_graph.h"
+#include "interpose/observe_cudnn_legacy.h"
 #include "interpose/observe_gemm.h"
 #include "interpose/observe_legacy.h"
 #include "interpose/observe_matrix.h"
@@ -325,7 +326,7 @@ int Missing() {
 #define MFU_16_ROWS(i) MFU_4_ROWS(i), MFU_4_ROWS(i + 4), MFU_4_ROWS(i + 8), MFU_4_ROWS(i + 12)
 constexpr HookRow kHookRows[] = {
     MFU_16_ROWS(0),  MFU_16_ROWS(16), MFU_16_ROWS(32),
-    MFU_16_ROWS(48), MFU_16_ROWS(64), MFU_16_ROWS(80),
+    MFU_16_ROWS(48), MFU_16_ROWS(64), MFU_16_ROWS(80), MFU_16_ROWS(96),
 };
 #undef MFU_4_ROWS
 #undef MFU_16_ROWS

@@ -184,6 +184,8 @@ Arithmetic ArithmeticOf(int compute, Dtype operand, int handle_mode) {
   }
 }
 
+bool AllowsTf32() { return ReadOverrides().tf32 != 0; }
+
 int ComputeTypeOf(Dtype operand) {
   if (IsF64(operand)) return CUBLAS_COMPUTE_64F;
   if (IsF32(operand)) return CUBLAS_COMPUTE_32F;

@@ -22,6 +22,9 @@ struct Arithmetic {
 // account.
 Arithmetic ArithmeticOf(int compute, shapes::Dtype operand, int handle_mode);
 
+// False if NVIDIA_TF32_OVERRIDE=0 keeps NVIDIA's libraries from rounding f32 operands to TF32.
+bool AllowsTf32();
+
 // The compute type a routine without such an argument implies by its operand format.
 int ComputeTypeOf(shapes::Dtype operand);
 

@@ -30,6 +30,15 @@ inline constexpr uint32_t kSlotsPerEntry = 4;
   X(cublasLtMatmulDescGetAttribute)   \
   X(cudnnGetStream)                   \
   X(cudnnBackendGetAttribute)         \
+  X(cudnnGetTensorNdDescriptor)       \
+  X(cudnnGetFilterNdDescriptor)       \
+  X(cudnnGetConvolutionNdDescriptor)  \
+  X(cudnnGetConvolutionGroupCount)    \
+  X(cudnnGetConvolutionMathType)      \
+  X(cudnnGetRNNDescriptor_v8)         \
+  X(cudnnGetRNNDataDescriptor)        \
+  X(cudnnGetAttnDescriptor)           \
+  X(cudnnGetSeqDataDescriptor)        \
   X(ncclCommUserRank)                 \
   X(ncclCommCount)                    \
   X(ncclCommCuDevice)

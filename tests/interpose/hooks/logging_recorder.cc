@@ -82,6 +82,29 @@ uint32_t InternCompound(Entry entry, const CompoundPart* parts, uint32_t count, 
   return ++g_signatures;
 }
 
+uint32_t InternConvolution(const shapes::Convolution& convolution, Entry entry,
+                           shapes::Provenance) {
+  Log("convolution %s b%llu %llu>%llu g%llu direction %d type %d", NameOf(entry),
+      static_cast<unsigned long long>(convolution.batch),
+      static_cast<unsigned long long>(convolution.c_in),
+      static_cast<unsigned long long>(convolution.c_out),
+      static_cast<unsigned long long>(convolution.groups), static_cast<int>(convolution.direction),
+      static_cast<int>(convolution.dtype));
+  return ++g_signatures;
+}
+
+uint32_t InternRnn(const shapes::Rnn& rnn, Entry entry, shapes::Provenance) {
+  Log("rnn %s steps %llu pass %d", NameOf(entry), static_cast<unsigned long long>(rnn.steps),
+      static_cast<int>(rnn.pass));
+  return ++g_signatures;
+}
+
+uint32_t InternAttention(const shapes::Attention& attention, uint32_t, Entry entry,
+                         shapes::Provenance) {
+  Log("attention %s b%llu", NameOf(entry), static_cast<unsigned long long>(attention.batch));
+  return ++g_signatures;
+}
+
 uint32_t InternCollective(const shapes::Collective& collective, uint32_t communicator,
                           Entry entry) {
   Log("collective %s kind %d count %llu type %d ranks %u peer %d op %d comm %u", NameOf(entry),
