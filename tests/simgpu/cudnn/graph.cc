@@ -62,6 +62,14 @@ void ReadAttribute(const AttributeFacts& facts, const Descriptor& from, Node* no
     case CUDNN_TYPE_MOE_GROUPED_MATMUL_MODE:
       node->words[facts.key] = NameOfMoeMode(from.Integer(facts.name, 0));
       break;
+    case CUDNN_TYPE_NORM_MODE:
+      node->words[facts.key] = NameOfNorm(from.Integer(facts.name, 0));
+      break;
+    case CUDNN_TYPE_NORM_FWD_PHASE:
+      node->words[facts.key] = from.Integer(facts.name, 0) == CUDNN_NORM_FWD_INFERENCE
+                                   ? "CUDNN_NORM_FWD_INFERENCE"
+                                   : "CUDNN_NORM_FWD_TRAINING";
+      break;
     case CUDNN_TYPE_DOUBLE:
     case CUDNN_TYPE_FLOAT:
       node->reals[facts.key] = from.Real(facts.name, 0);
@@ -84,6 +92,15 @@ void ReadParameters(const Descriptor& parameters, Node* node) {
     node->numbers.erase("pad_lower");
     node->numbers.erase("pad_upper");
   }
+}
+
+// A convolution's groups follow from its shapes; they are named where there are several.
+void AddGroupCount(const Graph& graph, Node* node) {
+  if (node->operation.find("CONVOLUTION") == std::string::npos) return;
+  const int64_t x = node->port("X") != 0 ? node->port("X") : node->port("dX");
+  const int64_t w = node->port("W") != 0 ? node->port("W") : node->port("dW");
+  const int64_t groups = graph.tensor(x).dim[1] / graph.tensor(w).dim[1];
+  if (groups > 1) node->numbers["groupCount"] = {groups};
 }
 
 bool ReadOperation(const Descriptor& operation, Graph* graph, std::string* why) {
@@ -113,6 +130,7 @@ bool ReadOperation(const Descriptor& operation, Graph* graph, std::string* why) 
       node.ports[key] = tensor.uid;
     }
   }
+  AddGroupCount(*graph, &node);
   graph->nodes.push_back(std::move(node));
   return true;
 }
@@ -147,62 +165,6 @@ const Node* Graph::ProducerOf(int64_t uid) const {
     }
   }
   return nullptr;
-}
-
-const char* TextOf(cudnnDataType_t type) {
-  switch (type) {
-    case CUDNN_DATA_FLOAT:
-      return "f32";
-    case CUDNN_DATA_DOUBLE:
-      return "f64";
-    case CUDNN_DATA_HALF:
-      return "f16";
-    case CUDNN_DATA_BFLOAT16:
-      return "bf16";
-    case CUDNN_DATA_INT8:
-      return "i8";
-    case CUDNN_DATA_UINT8:
-      return "u8";
-    case CUDNN_DATA_INT32:
-      return "i32";
-    case CUDNN_DATA_FP8_E4M3:
-      return "f8e4m3";
-    case CUDNN_DATA_FP8_E5M2:
-      return "f8e5m2";
-    default:
-      return "other";
-  }
-}
-
-int64_t BitsOf(cudnnDataType_t type) {
-  switch (type) {
-    case CUDNN_DATA_DOUBLE:
-    case CUDNN_DATA_INT64:
-    case CUDNN_DATA_COMPLEX_FP32:
-      return 64;
-    case CUDNN_DATA_COMPLEX_FP64:
-      return 128;
-    case CUDNN_DATA_FLOAT:
-    case CUDNN_DATA_INT32:
-    case CUDNN_DATA_UINT32:
-      return 32;
-    case CUDNN_DATA_HALF:
-    case CUDNN_DATA_BFLOAT16:
-      return 16;
-    case CUDNN_DATA_INT8:
-    case CUDNN_DATA_UINT8:
-    case CUDNN_DATA_BOOLEAN:
-    case CUDNN_DATA_FP8_E4M3:
-    case CUDNN_DATA_FP8_E5M2:
-    case CUDNN_DATA_FP8_E8M0:
-      return 8;
-    case CUDNN_DATA_FP4_E2M1:
-    case CUDNN_DATA_INT4:
-    case CUDNN_DATA_UINT4:
-      return 4;
-    default:
-      return 0;
-  }
 }
 
 std::shared_ptr<const Graph> BuildGraph(const Descriptor& operation_graph, std::string* why) {

@@ -3,8 +3,6 @@
 
 #include <cudnn.h>
 
-#include "engine/settings.h"
-
 namespace simgpu::cudnn {
 namespace {
 
@@ -92,6 +90,11 @@ constexpr Named kMoeModes[] = {
     SIM_NAMED(CUDNN_MOE_GROUPED_MATMUL_MODE_SCATTER),
 };
 
+constexpr Named kNorms[] = {
+    SIM_NAMED(CUDNN_LAYER_NORM), SIM_NAMED(CUDNN_INSTANCE_NORM), SIM_NAMED(CUDNN_BATCH_NORM),
+    SIM_NAMED(CUDNN_GROUP_NORM), SIM_NAMED(CUDNN_RMS_NORM),      SIM_NAMED(CUDNN_ADA_LAYER_NORM),
+};
+
 constexpr Named kStatuses[] = {
     SIM_NAMED(CUDNN_STATUS_SUCCESS),
     SIM_NAMED(CUDNN_STATUS_NOT_INITIALIZED),
@@ -169,6 +172,7 @@ std::string NameOfPointwise(int64_t value) { return Find(kPointwise, value); }
 std::string NameOfReduction(int64_t value) { return Find(kReductions, value); }
 std::string NameOfReordering(int64_t value) { return Find(kReorderings, value); }
 std::string NameOfMoeMode(int64_t value) { return Find(kMoeModes, value); }
+std::string NameOfNorm(int64_t value) { return Find(kNorms, value); }
 int64_t DataTypeOf(const std::string& name) { return Find(kDataTypes, name); }
 int64_t ReorderingOf(const std::string& name) { return Find(kReorderings, name); }
 
@@ -178,10 +182,3 @@ const char* NameOfStatus(int value) {
 }
 
 }  // namespace simgpu::cudnn
-
-// NameOf(Format) lives in the driver library; this one is for the cuDNN libraries.
-const char* simgpu::NameOf(Format format) {
-  static constexpr const char* kNames[] = {"f64",  "f64_tensor", "f32", "tf32", "f16",
-                                           "bf16", "f8",         "i8",  "f4"};
-  return kNames[static_cast<int>(format)];
-}

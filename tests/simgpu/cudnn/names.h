@@ -11,6 +11,7 @@ std::string NameOfPointwise(int64_t value);
 std::string NameOfReduction(int64_t value);
 std::string NameOfReordering(int64_t value);
 std::string NameOfMoeMode(int64_t value);
+std::string NameOfNorm(int64_t value);
 // -1: no such name.
 int64_t DataTypeOf(const std::string& name);
 int64_t ReorderingOf(const std::string& name);

@@ -28,7 +28,8 @@ std::string FinalizeMode(const Graph& graph) {
     backward |= node.is("RESHAPE");
   }
   if (products > 1) return backward ? "SDPA_BWD" : "SDPA_FWD";
-  if (products == 1) return graph.nodes.size() == 1 ? "BLAS_MATMUL" : "GENERIC_MATMUL_FUSION";
+  if (products == 1) return "BLAS_MATMUL";
+  if (graph.nodes.size() == 1 && graph.nodes.front().is("NORM_FORWARD")) return "NORM_FWD_INFER";
   return "GENERIC_POINTWISE_FUSION";
 }
 
@@ -71,7 +72,7 @@ std::string WriteNode(const Node& node) {
     text += "," + Quoted(key) + ":";
     if (key == "isDeterministic") {
       text += numbers.empty() || numbers.front() == 0 ? "false" : "true";
-    } else if (key == "axis" || key == "topK") {
+    } else if (key == "axis" || key == "topK" || key == "groupCount") {
       text += std::to_string(numbers.empty() ? 0 : numbers.front());
     } else {
       text += List(numbers);

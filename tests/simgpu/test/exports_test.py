@@ -10,7 +10,8 @@ import sys
 
 LIBRARIES = {"libcuda.so.1": "stubs/libcuda.so", "libcudart.so.13": "libcudart.so.13",
              "libcublas.so.13": "libcublas.so.13", "libcublasLt.so.13": "libcublasLt.so.13",
-             "libnccl.so.2": "libnccl.so.2", "libcupti.so.13": "libcupti.so.13"}
+             "libnccl.so.2": "libnccl.so.2", "libcudnn.so.9": "libcudnn.so.9",
+             **{f"libcudnn_{part}.so.9": f"libcudnn_{part}.so.9" for part in ("graph", "ops", "cnn", "adv")}, "libcupti.so.13": "libcupti.so.13"}
 OURS = {"simgpu_api"}
 
 
