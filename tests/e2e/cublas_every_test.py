@@ -28,6 +28,7 @@ STORED = {"sbmv": "symv", "hbmv": "hemv", "spmv": "symv", "hpmv": "hemv", "tbmv"
           "tbsv": "trsv", "tpsv": "trsv", "spr": "syr", "hpr": "her", "spr2": "syr2", "hpr2": "her2",
           "spmm": "symm", "geru": "ger", "gerc": "ger"}
 SIDES = {"left": 0, "right": 1}
+BETAS = {"device": 0, "zero": 1, "nonzero": 2}
 
 
 def routine_of(name):
@@ -139,6 +140,7 @@ class EveryEntry(unittest.TestCase):
 
     def test_every_call_has_the_logs_dimensions(self):
         calls = 0
+        self.betas = Counter()
         for name in self.compared():
             found, ops = self.recorded[name], self.logged[name]
             with self.subTest(name):
@@ -146,7 +148,9 @@ class EveryEntry(unittest.TestCase):
                 for signature, op in zip(found, ops):
                     self.same(signature, truth.numbers(op))
                     calls += 1
-        print(f"{len(self.compared())} entry points compared, {calls} calls")
+        print(f"{len(self.compared())} entry points compared, {calls} calls, beta {dict(self.betas)}")
+        self.assertGreater(self.betas["zero"], 400)
+        self.assertGreater(self.betas["nonzero"], 400)
 
     def same(self, found, dims):
         message = f"{found} is not {dims}"
@@ -167,6 +171,9 @@ class EveryEntry(unittest.TestCase):
             k = dims["kl"] + dims["ku"] + 1
         expected = (dims["m"], dims["n"], k, dims["batch"])
         self.assertEqual((found.m, found.n, found.k, found.batch), expected, message)
+        if "beta" in dims:
+            self.assertEqual(found.beta, BETAS[dims["beta"]], message)
+            self.betas[dims["beta"]] += 1
         if routine == "gemm":
             self.assertIsInstance(found, mfut.Gemm)
             self.assertEqual((found.a, found.d), (DTYPES[dims["dtype"]], DTYPES[dims["out"]]), message)

@@ -203,24 +203,24 @@ int main(int argc, char** argv) {
     constexpr size_t kBytes = size_t{64} << 20;
     constexpr size_t kPointers = 64;
     jobs::Check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    jobs::Check(cudaMalloc(&g_operands.memory, kBytes));
+    // Scalars are operands like any other, so that the arguments need not be told apart: the host
+    // can read them too.
+    jobs::Check(cudaMallocManaged(&g_operands.memory, kBytes));
+    jobs::Check(cudaMallocManaged(&g_operands.ones, kBytes));
     jobs::Check(cudaMemset(g_operands.memory, 0, kBytes));
+    jobs::Check(cudaMemset(g_operands.ones, 1, kBytes));
+    jobs::Check(cudaDeviceSynchronize());
     const std::vector<void*> pointers(kPointers, g_operands.memory);
     jobs::Check(cudaMalloc(&g_operands.pointers, kPointers * sizeof(void*)));
     jobs::Check(cudaMemcpy(g_operands.pointers, pointers.data(), kPointers * sizeof(void*),
                            cudaMemcpyHostToDevice));
     jobs::Check(cublasCreate(&g_operands.handle));
     jobs::Check(cublasSetStream(g_operands.handle, stream));
-    // Scalars are operands like any other: the arguments need not be told apart.
-    jobs::Check(cublasSetPointerMode(g_operands.handle, CUBLAS_POINTER_MODE_DEVICE));
   }
   Products();
   Level3();
   Level2();
   Lapack();
-  if (!g_only_lists) {
-    jobs::Check(cublasSetPointerMode(g_operands.handle, CUBLAS_POINTER_MODE_HOST));
-  }
   Grouped();
   jobs::CallLegacy(g_operands, g_only_lists);
   jobs::CallXt(g_operands, g_only_lists);

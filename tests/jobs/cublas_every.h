@@ -22,7 +22,8 @@ namespace jobs {
 struct Operands {
   cublasHandle_t handle = nullptr;
   cublasXtContext* xt_handle = nullptr;
-  void* memory = nullptr;    // of the device; all zero
+  void* memory = nullptr;    // of host and device; all zero
+  void* ones = nullptr;      // the same, other than zero as a number of any format
   void* pointers = nullptr;  // of the device; all to `memory`
 };
 
@@ -49,7 +50,12 @@ class Arguments {
  public:
   Arguments(const Operands& operands, const Manner& manner, int numbers, int types, int call,
             int choices)
-      : operands_(operands), manner_(manner), numbers_(numbers), types_(types), bits_(choices) {
+      : operands_(operands),
+        manner_(manner),
+        numbers_(numbers),
+        types_(types),
+        bits_(choices),
+        is_odd_(call % 2 != 0) {
     next_ = manner.first != 0 ? manner.first : 17 + 3 * (call % 20);
   }
 
@@ -85,12 +91,17 @@ class Arguments {
       return std::exchange(manner_.has_host_info, false) ? &info : static_cast<T>(operands_.memory);
     } else if constexpr (std::is_pointer_v<T>) {
       using Target = std::remove_pointer_t<T>;
-      void* memory = std::is_pointer_v<Target> ? operands_.pointers : operands_.memory;
-      return static_cast<T>(memory);
+      void* memory = is_odd_ ? operands_.ones : operands_.memory;
+      return static_cast<T>(std::is_pointer_v<Target> ? operands_.pointers : memory);
     } else {
       static_assert(std::is_floating_point_v<T> || std::is_same_v<T, cuComplex> ||
                     std::is_same_v<T, cuDoubleComplex>);
-      return T{};  // a scalar of the legacy interface
+      if (!is_odd_) return T{};  // a scalar of the legacy interface
+      if constexpr (std::is_floating_point_v<T>) {
+        return T{1};
+      } else {
+        return T{1, 0};
+      }
     }
   }
 
@@ -131,6 +142,7 @@ class Arguments {
   int numbers_;
   int types_;
   int bits_;
+  bool is_odd_;  // every other call has alpha and beta other than zero
   int next_ = 0;
   int made_ = 0;
   int types_made_ = 0;

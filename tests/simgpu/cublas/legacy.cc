@@ -51,30 +51,35 @@ void Finish(const RoutineCall& call) {
 
 #define SIM_GEMM(name, T)                                                                       \
   void CUBLASWINAPI name(char op_a, char op_b, int m, int n, int k, T, const T*, int lda,       \
-                         const T*, int ldb, T, T*, int ldc) {                                   \
+                         const T*, int ldb, T beta, T*, int ldc) {                              \
     RoutineCall call(#name, Routine::kGemm, kTypeOf<T>);                                        \
+    call.BetaIs(beta);                                                                          \
     call.Operation(Op(op_a)).Operation(Op(op_b)).Size(m, n, k).Operand(ldc, m, int64_t{m} * n); \
     call.Operand(lda, Op(op_a) == CUBLAS_OP_N ? m : k, int64_t{m} * k);                         \
     Finish(call.Operand(ldb, Op(op_b) == CUBLAS_OP_N ? k : n, int64_t{k} * n));                 \
   }
 #define SIM_SYMM(name, T)                                                                          \
   void CUBLASWINAPI name(char side, char fill, int m, int n, T, const T*, int lda, const T*,       \
-                         int ldb, T, T*, int ldc) {                                                \
+                         int ldb, T beta, T*, int ldc) {                                           \
     RoutineCall call(#name, Routine::kSymm, kTypeOf<T>);                                           \
+    call.BetaIs(beta);                                                                             \
     const int order = SideOf(side) == CUBLAS_SIDE_LEFT ? m : n;                                    \
     call.Side(SideOf(side)).Fill(Fill(fill)).Size(m, n).Operand(lda, order, call.triangle(order)); \
     Finish(call.Operand(ldb, m, int64_t{m} * n).Operand(ldc, m, int64_t{m} * n));                  \
   }
-#define SIM_SYRK(name, T, S, hermitian)                                                            \
-  void CUBLASWINAPI name(char fill, char op, int n, int k, S, const T*, int lda, S, T*, int ldc) { \
-    RoutineCall call(#name, Routine::kSyrk, kTypeOf<T>, hermitian);                                \
-    call.Fill(Fill(fill)).Operation(Op(op)).Size(0, n, k).Operand(ldc, n, call.triangle(n));       \
-    Finish(call.Operand(lda, Op(op) == CUBLAS_OP_N ? n : k, int64_t{n} * k));                      \
+#define SIM_SYRK(name, T, S, hermitian)                                                      \
+  void CUBLASWINAPI name(char fill, char op, int n, int k, S, const T*, int lda, S beta, T*, \
+                         int ldc) {                                                          \
+    RoutineCall call(#name, Routine::kSyrk, kTypeOf<T>, hermitian);                          \
+    call.BetaIs(beta);                                                                       \
+    call.Fill(Fill(fill)).Operation(Op(op)).Size(0, n, k).Operand(ldc, n, call.triangle(n)); \
+    Finish(call.Operand(lda, Op(op) == CUBLAS_OP_N ? n : k, int64_t{n} * k));                \
   }
 #define SIM_SYR2K(name, T, S, hermitian)                                                     \
   void CUBLASWINAPI name(char fill, char op, int n, int k, T, const T*, int lda, const T*,   \
-                         int ldb, S, T*, int ldc) {                                          \
+                         int ldb, S beta, T*, int ldc) {                                     \
     RoutineCall call(#name, Routine::kSyr2k, kTypeOf<T>, hermitian);                         \
+    call.BetaIs(beta);                                                                       \
     const int rows = Op(op) == CUBLAS_OP_N ? n : k;                                          \
     call.Fill(Fill(fill)).Operation(Op(op)).Size(0, n, k).Operand(ldc, n, call.triangle(n)); \
     Finish(call.Operand(lda, rows, int64_t{n} * k).Operand(ldb, rows, int64_t{n} * k));      \
@@ -88,12 +93,13 @@ void Finish(const RoutineCall& call) {
     call.Size(m, n).Operand(lda, order, call.triangle(order));                                    \
     Finish(call.Operand(ldb, m, 2 * int64_t{m} * n));                                             \
   }
-#define SIM_GEMV(name, T)                                                                        \
-  void CUBLASWINAPI name(char op, int m, int n, T, const T*, int lda, const T*, int incx, T, T*, \
-                         int incy) {                                                             \
-    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                         \
-    call.Operation(Op(op)).Size(m, n).Operand(lda, m, int64_t{m} * n);                           \
-    Finish(call.Vector(incx, n).Vector(incy, m));                                                \
+#define SIM_GEMV(name, T)                                                                         \
+  void CUBLASWINAPI name(char op, int m, int n, T, const T*, int lda, const T*, int incx, T beta, \
+                         T*, int incy) {                                                          \
+    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                          \
+    call.BetaIs(beta);                                                                            \
+    call.Operation(Op(op)).Size(m, n).Operand(lda, m, int64_t{m} * n);                            \
+    Finish(call.Vector(incx, n).Vector(incy, m));                                                 \
   }
 #define SIM_GER(name, T)                                                                         \
   void CUBLASWINAPI name(int m, int n, T, const T*, int incx, const T*, int incy, T*, int lda) { \
@@ -101,33 +107,38 @@ void Finish(const RoutineCall& call) {
     call.Size(m, n).Vector(incx, m).Vector(incy, n).Operand(lda, m, int64_t{m} * n);             \
     Finish(call);                                                                                \
   }
-#define SIM_SYMV(name, T)                                                                   \
-  void CUBLASWINAPI name(char fill, int n, T, const T*, int lda, const T*, int incx, T, T*, \
-                         int incy) {                                                        \
-    RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                    \
-    call.Fill(Fill(fill)).Size(0, n).Operand(lda, n, call.triangle(n));                     \
-    Finish(call.Vector(incx, n).Vector(incy, n));                                           \
+#define SIM_SYMV(name, T)                                                                        \
+  void CUBLASWINAPI name(char fill, int n, T, const T*, int lda, const T*, int incx, T beta, T*, \
+                         int incy) {                                                             \
+    RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                         \
+    call.BetaIs(beta);                                                                           \
+    call.Fill(Fill(fill)).Size(0, n).Operand(lda, n, call.triangle(n));                          \
+    Finish(call.Vector(incx, n).Vector(incy, n));                                                \
   }
 #define SIM_GBMV(name, T)                                                                   \
   void CUBLASWINAPI name(char op, int m, int n, int lower, int upper, T, const T*, int lda, \
-                         const T*, int incx, T, T*, int incy) {                             \
+                         const T*, int incx, T beta, T*, int incy) {                        \
     RoutineCall call(#name, Routine::kGbmv, kTypeOf<T>);                                    \
+    call.BetaIs(beta);                                                                      \
     const int64_t rows = int64_t{lower} + upper + 1;                                        \
     call.Operation(Op(op)).Size(m, n).Band(lower, upper).Operand(lda, rows, rows* n);       \
     Finish(call.Vector(incx, n).Vector(incy, m));                                           \
   }
-#define SIM_SBMV(name, T)                                                                          \
-  void CUBLASWINAPI name(char fill, int n, int k, T, const T*, int lda, const T*, int incx, T, T*, \
-                         int incy) {                                                               \
-    RoutineCall call(#name, Routine::kSbmv, kTypeOf<T>);                                           \
-    call.Fill(Fill(fill)).Size(0, n, k).Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n);        \
-    Finish(call.Vector(incx, n).Vector(incy, n));                                                  \
+#define SIM_SBMV(name, T)                                                                   \
+  void CUBLASWINAPI name(char fill, int n, int k, T, const T*, int lda, const T*, int incx, \
+                         T beta, T*, int incy) {                                            \
+    RoutineCall call(#name, Routine::kSbmv, kTypeOf<T>);                                    \
+    call.BetaIs(beta);                                                                      \
+    call.Fill(Fill(fill)).Size(0, n, k).Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n); \
+    Finish(call.Vector(incx, n).Vector(incy, n));                                           \
   }
-#define SIM_SPMV(name, T)                                                                      \
-  void CUBLASWINAPI name(char fill, int n, T, const T*, const T*, int incx, T, T*, int incy) { \
-    RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                       \
-    call.Fill(Fill(fill)).Size(0, n).Vector(1, call.triangle(n));                              \
-    Finish(call.Vector(incx, n).Vector(incy, n));                                              \
+#define SIM_SPMV(name, T)                                                               \
+  void CUBLASWINAPI name(char fill, int n, T, const T*, const T*, int incx, T beta, T*, \
+                         int incy) {                                                    \
+    RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                \
+    call.BetaIs(beta);                                                                  \
+    call.Fill(Fill(fill)).Size(0, n).Vector(1, call.triangle(n));                       \
+    Finish(call.Vector(incx, n).Vector(incy, n));                                       \
   }
 #define SIM_TRMV(name, T, routine)                                                        \
   void CUBLASWINAPI name(char fill, char op, char diagonal, int n, const T*, int lda, T*, \

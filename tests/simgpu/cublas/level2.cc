@@ -16,56 +16,63 @@ inline constexpr cudaDataType kTypeOf<__nv_bfloat16> = CUDA_R_16BF;
 
 #define SIM_STATUS cublasStatus_t CUBLASWINAPI
 
-#define SIM_GEMV(name, T, index)                                                           \
-  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, const T*, \
-                  const T*, index lda, const T*, index incx, const T*, T*, index incy) {   \
-    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                   \
-    call.Operation(op).Size(m, n).Operand(lda, m, int64_t{m} * n);                         \
-    return call.Vector(incx, n).Vector(incy, m).Run(handle);                               \
+#define SIM_GEMV(name, T, index)                                                              \
+  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, const T*,    \
+                  const T*, index lda, const T*, index incx, const T* beta, T*, index incy) { \
+    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                      \
+    call.Beta(beta);                                                                          \
+    call.Operation(op).Size(m, n).Operand(lda, m, int64_t{m} * n);                            \
+    return call.Vector(incx, n).Vector(incy, m).Run(handle);                                  \
   }
-#define SIM_GEMV_BATCHED(name, T, Y, S, index)                                                     \
-  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, const S*,         \
-                  const T* const[], index lda, const T* const[], index incx, const S*, Y* const[], \
-                  index incy, index batch) {                                                       \
-    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                           \
-    call.Operation(op).Size(m, n).Operand(lda, m, int64_t{m} * n).Result(kTypeOf<Y>);              \
-    return call.Vector(incx, n).Vector(incy, m).Batch(batch).Run(handle);                          \
+#define SIM_GEMV_BATCHED(name, T, Y, S, index)                                              \
+  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, const S*,  \
+                  const T* const[], index lda, const T* const[], index incx, const S* beta, \
+                  Y* const[], index incy, index batch) {                                    \
+    RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                    \
+    call.Beta(beta);                                                                        \
+    call.Operation(op).Size(m, n).Operand(lda, m, int64_t{m} * n).Result(kTypeOf<Y>);       \
+    return call.Vector(incx, n).Vector(incy, m).Batch(batch).Run(handle);                   \
   }
 #define SIM_GEMV_STRIDED(name, T, Y, S, index)                                             \
   SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, const S*, \
                   const T*, index lda, long long int, const T*, index incx, long long int, \
-                  const S*, Y*, index incy, long long int, index batch) {                  \
+                  const S* beta, Y*, index incy, long long int, index batch) {             \
     RoutineCall call(#name, Routine::kGemv, kTypeOf<T>);                                   \
+    call.Beta(beta);                                                                       \
     call.Operation(op).Size(m, n).Operand(lda, m, int64_t{m} * n).Result(kTypeOf<Y>);      \
     return call.Vector(incx, n).Vector(incy, m).Batch(batch).Run(handle);                  \
   }
-#define SIM_GBMV(name, T, index)                                                                  \
-  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, index lower,     \
-                  index upper, const T*, const T*, index lda, const T*, index incx, const T*, T*, \
-                  index incy) {                                                                   \
-    RoutineCall call(#name, Routine::kGbmv, kTypeOf<T>);                                          \
-    const int64_t rows = int64_t{lower} + upper + 1;                                              \
-    call.Operation(op).Size(m, n).Band(lower, upper).Operand(lda, rows, rows* n);                 \
-    return call.Vector(incx, n).Vector(incy, m).Run(handle);                                      \
+#define SIM_GBMV(name, T, index)                                                                   \
+  SIM_STATUS name(cublasHandle_t handle, cublasOperation_t op, index m, index n, index lower,      \
+                  index upper, const T*, const T*, index lda, const T*, index incx, const T* beta, \
+                  T*, index incy) {                                                                \
+    RoutineCall call(#name, Routine::kGbmv, kTypeOf<T>);                                           \
+    call.Beta(beta);                                                                               \
+    const int64_t rows = int64_t{lower} + upper + 1;                                               \
+    call.Operation(op).Size(m, n).Band(lower, upper).Operand(lda, rows, rows* n);                  \
+    return call.Vector(incx, n).Vector(incy, m).Run(handle);                                       \
   }
 #define SIM_SYMV(name, T, index)                                                             \
   SIM_STATUS name(cublasHandle_t handle, cublasFillMode_t fill, index n, const T*, const T*, \
-                  index lda, const T*, index incx, const T*, T*, index incy) {               \
+                  index lda, const T*, index incx, const T* beta, T*, index incy) {          \
     RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                     \
+    call.Beta(beta);                                                                         \
     call.Fill(fill).Size(0, n).Operand(lda, n, call.triangle(n));                            \
     return call.Vector(incx, n).Vector(incy, n).Run(handle);                                 \
   }
-#define SIM_SBMV(name, T, index)                                                            \
-  SIM_STATUS name(cublasHandle_t handle, cublasFillMode_t fill, index n, index k, const T*, \
-                  const T*, index lda, const T*, index incx, const T*, T*, index incy) {    \
-    RoutineCall call(#name, Routine::kSbmv, kTypeOf<T>);                                    \
-    call.Fill(fill).Size(0, n, k).Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n);       \
-    return call.Vector(incx, n).Vector(incy, n).Run(handle);                                \
+#define SIM_SBMV(name, T, index)                                                              \
+  SIM_STATUS name(cublasHandle_t handle, cublasFillMode_t fill, index n, index k, const T*,   \
+                  const T*, index lda, const T*, index incx, const T* beta, T*, index incy) { \
+    RoutineCall call(#name, Routine::kSbmv, kTypeOf<T>);                                      \
+    call.Beta(beta);                                                                          \
+    call.Fill(fill).Size(0, n, k).Operand(lda, int64_t{k} + 1, (int64_t{k} + 1) * n);         \
+    return call.Vector(incx, n).Vector(incy, n).Run(handle);                                  \
   }
 #define SIM_SPMV(name, T, index)                                                             \
   SIM_STATUS name(cublasHandle_t handle, cublasFillMode_t fill, index n, const T*, const T*, \
-                  const T*, index incx, const T*, T*, index incy) {                          \
+                  const T*, index incx, const T* beta, T*, index incy) {                     \
     RoutineCall call(#name, Routine::kSymv, kTypeOf<T>);                                     \
+    call.Beta(beta);                                                                         \
     call.Fill(fill).Size(0, n).Vector(1, call.triangle(n));                                  \
     return call.Vector(incx, n).Vector(incy, n).Run(handle);                                 \
   }

@@ -8,44 +8,48 @@ using simgpu::kTypeOf;
 using simgpu::Routine;
 using simgpu::RoutineCall;
 
-#define SIM_SYMM(name, T, index, routine)                                                       \
-  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasSideMode_t side,                \
-                                   cublasFillMode_t fill, index m, index n, const T*, const T*, \
-                                   index lda, const T*, index ldb, const T*, T*, index ldc) {   \
-    RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                      \
-    const int64_t order = side == CUBLAS_SIDE_LEFT ? m : n;                                     \
-    const int64_t rest = int64_t{m} * n;                                                        \
-    call.Side(side).Fill(fill).Size(m, n).Operand(lda, order, call.triangle(order));            \
-    return call.Operand(ldb, m, rest).Operand(ldc, m, rest).Run(handle);                        \
+#define SIM_SYMM(name, T, index, routine)                                                          \
+  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasSideMode_t side,                   \
+                                   cublasFillMode_t fill, index m, index n, const T*, const T*,    \
+                                   index lda, const T*, index ldb, const T* beta, T*, index ldc) { \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                         \
+    call.Beta(beta);                                                                               \
+    const int64_t order = side == CUBLAS_SIDE_LEFT ? m : n;                                        \
+    const int64_t rest = int64_t{m} * n;                                                           \
+    call.Side(side).Fill(fill).Size(m, n).Operand(lda, order, call.triangle(order));               \
+    return call.Operand(ldb, m, rest).Operand(ldc, m, rest).Run(handle);                           \
   }
 // The scalars of Hermitian updates are real: S.
 #define SIM_SYRK(name, T, S, index, hermitian)                                                 \
   cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasFillMode_t fill,               \
                                    cublasOperation_t op, index n, index k, const S*, const T*, \
-                                   index lda, const S*, T*, index ldc) {                       \
+                                   index lda, const S* beta, T*, index ldc) {                  \
     RoutineCall call(#name, Routine::kSyrk, kTypeOf<T>, hermitian);                            \
+    call.Beta(beta);                                                                           \
     call.Fill(fill).Operation(op).Size(0, n, k);                                               \
     call.Operand(lda, op == CUBLAS_OP_N ? n : k, int64_t{n} * k);                              \
     return call.Operand(ldc, n, call.triangle(n)).Run(handle);                                 \
   }
-#define SIM_SYR2K(name, T, S, index, routine, hermitian)                                          \
-  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasFillMode_t fill,                  \
-                                   cublasOperation_t op, index n, index k, const T*, const T*,    \
-                                   index lda, const T*, index ldb, const S*, T*, index ldc) {     \
-    RoutineCall call(#name, Routine::routine, kTypeOf<T>, hermitian);                             \
-    const int64_t rows = op == CUBLAS_OP_N ? n : k;                                               \
-    call.Fill(fill).Operation(op).Size(0, n, k).Operand(lda, rows, int64_t{n} * k);               \
-    return call.Operand(ldb, rows, int64_t{n} * k).Operand(ldc, n, call.triangle(n)).Run(handle); \
+#define SIM_SYR2K(name, T, S, index, routine, hermitian)                                           \
+  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasFillMode_t fill,                   \
+                                   cublasOperation_t op, index n, index k, const T*, const T*,     \
+                                   index lda, const T*, index ldb, const S* beta, T*, index ldc) { \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>, hermitian);                              \
+    call.Beta(beta);                                                                               \
+    const int64_t rows = op == CUBLAS_OP_N ? n : k;                                                \
+    call.Fill(fill).Operation(op).Size(0, n, k).Operand(lda, rows, int64_t{n} * k);                \
+    return call.Operand(ldb, rows, int64_t{n} * k).Operand(ldc, n, call.triangle(n)).Run(handle);  \
   }
 #define SIM_SYRK_EX(name, S, index, hermitian, gauss)                                             \
   cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasFillMode_t fill,                  \
                                    cublasOperation_t op, index n, index k, const S*, const void*, \
-                                   cudaDataType a_type, index lda, const S*, void*,               \
+                                   cudaDataType a_type, index lda, const S* beta, void*,          \
                                    cudaDataType c_type, index ldc) {                              \
     if (c_type != CUDA_C_32F || (a_type != CUDA_C_32F && a_type != CUDA_C_8I)) {                  \
       return CUBLAS_STATUS_NOT_SUPPORTED;                                                         \
     }                                                                                             \
     RoutineCall call(#name, Routine::kSyrk, a_type, hermitian);                                   \
+    call.Beta(beta);                                                                              \
     call.Fill(fill).Operation(op).Size(0, n, k).Result(c_type).Gauss(gauss);                      \
     call.Operand(lda, op == CUBLAS_OP_N ? n : k, int64_t{n} * k);                                 \
     return call.Operand(ldc, n, call.triangle(n)).Run(handle);                                    \
@@ -82,15 +86,16 @@ using simgpu::RoutineCall;
     call.Operand(lda, order, call.triangle(order));                                              \
     return call.Operand(ldb, m, 2 * int64_t{m} * n).Run(handle);                                 \
   }
-#define SIM_GEAM(name, T, index)                                                                 \
-  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasOperation_t op_a,                \
-                                   cublasOperation_t op_b, index m, index n, const T*, const T*, \
-                                   index lda, const T*, const T*, index ldb, T*, index ldc) {    \
-    RoutineCall call(#name, Routine::kGeam, kTypeOf<T>);                                         \
-    const int64_t all = int64_t{m} * n;                                                          \
-    call.Operation(op_a).Operation(op_b).Size(m, n).Operand(ldc, m, all);                        \
-    call.Operand(lda, op_a == CUBLAS_OP_N ? m : n, all);                                         \
-    return call.Operand(ldb, op_b == CUBLAS_OP_N ? m : n, all).Run(handle);                      \
+#define SIM_GEAM(name, T, index)                                                                   \
+  cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasOperation_t op_a,                  \
+                                   cublasOperation_t op_b, index m, index n, const T*, const T*,   \
+                                   index lda, const T* beta, const T*, index ldb, T*, index ldc) { \
+    RoutineCall call(#name, Routine::kGeam, kTypeOf<T>);                                           \
+    call.Beta(beta);                                                                               \
+    const int64_t all = int64_t{m} * n;                                                            \
+    call.Operation(op_a).Operation(op_b).Size(m, n).Operand(ldc, m, all);                          \
+    call.Operand(lda, op_a == CUBLAS_OP_N ? m : n, all);                                           \
+    return call.Operand(ldb, op_b == CUBLAS_OP_N ? m : n, all).Run(handle);                        \
   }
 #define SIM_DGMM(name, T, index)                                                                   \
   cublasStatus_t CUBLASWINAPI name(cublasHandle_t handle, cublasSideMode_t side, index m, index n, \

@@ -133,6 +133,18 @@ RoutineCall& RoutineCall::Result(cudaDataType type) {
   return *this;
 }
 
+RoutineCall& RoutineCall::SetBeta(const void* beta, cudaDataType type) {
+  beta_ = beta;
+  beta_type_ = type;
+  has_beta_ = true;
+  return *this;
+}
+
+RoutineCall& RoutineCall::HostBeta(const void* beta, cudaDataType type) {
+  host_beta_ = simgpu::NameOf(ScalarAt(beta, type));
+  return *this;
+}
+
 RoutineCall& RoutineCall::Gauss(bool three_multiplications) {
   gauss_ = three_multiplications;
   return *this;
@@ -276,6 +288,12 @@ cublasStatus_t RoutineCall::Run(cublasHandle_t raw_handle) const {
   work.bytes = static_cast<uint64_t>(batch_ * elements_ * BytesOf(type_));
   work.hardware_queue = true;
   work.dims = Dimensions(simgpu::NameOf(format));
+  if (host_beta_ != nullptr) work.dims += std::string(",beta=") + host_beta_;
+  if (has_beta_) {
+    const bool is_on_host = handle->pointer_mode == CUBLAS_POINTER_MODE_HOST;
+    const Scalar beta = is_on_host ? ScalarAt(beta_, beta_type_) : Scalar::kOnDevice;
+    work.dims += std::string(",beta=") + simgpu::NameOf(beta);
+  }
   const auto extent = [](int64_t value) {
     return static_cast<uint64_t>(std::max<int64_t>(1, value));
   };

@@ -70,6 +70,18 @@ class RoutineCall {
   RoutineCall& Operation(cublasOperation_t operation);
   RoutineCall& Result(cudaDataType type);
   RoutineCall& Gauss(bool three_multiplications);
+  // Where the routine has one; read if it lies on the host.
+  template <typename T>
+  RoutineCall& Beta(const T* beta) {
+    return SetBeta(beta, kTypeOf<T>);
+  }
+  RoutineCall& SetBeta(const void* beta, cudaDataType type);
+  // The legacy interface passes it by value.
+  template <typename T>
+  RoutineCall& BetaIs(T beta) {
+    return HostBeta(&beta, kTypeOf<T>);
+  }
+  RoutineCall& HostBeta(const void* beta, cudaDataType type);
   // A stored operand: leading dimension `ld`, which `rows` must not exceed, and its elements.
   RoutineCall& Operand(int64_t ld, int64_t rows, int64_t elements);
   RoutineCall& Vector(int64_t increment, int64_t length);
@@ -95,6 +107,10 @@ class RoutineCall {
   int64_t m_ = 0, n_ = 0, k_ = 0, batch_ = 1;
   int64_t lower_ = 0, upper_ = 0;
   int64_t elements_ = 0;
+  const void* beta_ = nullptr;  // until Run
+  cudaDataType beta_type_ = CUDA_R_32F;
+  bool has_beta_ = false;
+  const char* host_beta_ = nullptr;  // "zero", "nonzero"
 };
 
 }  // namespace simgpu

@@ -24,53 +24,58 @@ int64_t Signed(size_t extent) { return static_cast<int64_t>(extent); }
 }  // namespace
 
 #define SIM_XT cublasStatus_t CUBLASWINAPI
-#define SIM_GEMM(name, T)                                                                         \
-  SIM_XT name(cublasXtHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, size_t m,  \
-              size_t n, size_t k, const T*, const T*, size_t lda, const T*, size_t ldb, const T*, \
-              T*, size_t ldc) {                                                                   \
-    RoutineCall call(#name, Routine::kGemm, kTypeOf<T>);                                          \
-    call.Operation(op_a).Operation(op_b).Size(Signed(m), Signed(n), Signed(k));                   \
-    call.Operand(Signed(lda), Signed(op_a == CUBLAS_OP_N ? m : k), Signed(m* k));                 \
-    call.Operand(Signed(ldb), Signed(op_b == CUBLAS_OP_N ? k : n), Signed(k* n));                 \
-    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                      \
+#define SIM_GEMM(name, T)                                                                        \
+  SIM_XT name(cublasXtHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, size_t m, \
+              size_t n, size_t k, const T*, const T*, size_t lda, const T*, size_t ldb,          \
+              const T* beta, T*, size_t ldc) {                                                   \
+    RoutineCall call(#name, Routine::kGemm, kTypeOf<T>);                                         \
+    call.Beta(beta);                                                                             \
+    call.Operation(op_a).Operation(op_b).Size(Signed(m), Signed(n), Signed(k));                  \
+    call.Operand(Signed(lda), Signed(op_a == CUBLAS_OP_N ? m : k), Signed(m* k));                \
+    call.Operand(Signed(ldb), Signed(op_b == CUBLAS_OP_N ? k : n), Signed(k* n));                \
+    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                     \
   }
 #define SIM_SYRK(name, T, S, hermitian)                                                       \
   SIM_XT name(cublasXtHandle_t handle, cublasFillMode_t fill, cublasOperation_t op, size_t n, \
-              size_t k, const S*, const T*, size_t lda, const S*, T*, size_t ldc) {           \
+              size_t k, const S*, const T*, size_t lda, const S* beta, T*, size_t ldc) {      \
     RoutineCall call(#name, Routine::kSyrk, kTypeOf<T>, hermitian);                           \
+    call.Beta(beta);                                                                          \
     call.Fill(fill).Operation(op).Size(0, Signed(n), Signed(k));                              \
     call.Operand(Signed(lda), Signed(op == CUBLAS_OP_N ? n : k), Signed(n* k));               \
     return Run(handle, call.Operand(Signed(ldc), Signed(n), call.triangle(Signed(n))));       \
   }
-#define SIM_SYR2K(name, T, S, routine, hermitian)                                             \
-  SIM_XT name(cublasXtHandle_t handle, cublasFillMode_t fill, cublasOperation_t op, size_t n, \
-              size_t k, const T*, const T*, size_t lda, const T*, size_t ldb, const S*, T*,   \
-              size_t ldc) {                                                                   \
-    RoutineCall call(#name, Routine::routine, kTypeOf<T>, hermitian);                         \
-    const int64_t rows = Signed(op == CUBLAS_OP_N ? n : k);                                   \
-    call.Fill(fill).Operation(op).Size(0, Signed(n), Signed(k));                              \
-    call.Operand(Signed(lda), rows, Signed(n* k)).Operand(Signed(ldb), rows, Signed(n* k));   \
-    return Run(handle, call.Operand(Signed(ldc), Signed(n), call.triangle(Signed(n))));       \
+#define SIM_SYR2K(name, T, S, routine, hermitian)                                                \
+  SIM_XT name(cublasXtHandle_t handle, cublasFillMode_t fill, cublasOperation_t op, size_t n,    \
+              size_t k, const T*, const T*, size_t lda, const T*, size_t ldb, const S* beta, T*, \
+              size_t ldc) {                                                                      \
+    RoutineCall call(#name, Routine::routine, kTypeOf<T>, hermitian);                            \
+    call.Beta(beta);                                                                             \
+    const int64_t rows = Signed(op == CUBLAS_OP_N ? n : k);                                      \
+    call.Fill(fill).Operation(op).Size(0, Signed(n), Signed(k));                                 \
+    call.Operand(Signed(lda), rows, Signed(n* k)).Operand(Signed(ldb), rows, Signed(n* k));      \
+    return Run(handle, call.Operand(Signed(ldc), Signed(n), call.triangle(Signed(n))));          \
   }
-#define SIM_SYMM(name, T)                                                                      \
-  SIM_XT name(cublasXtHandle_t handle, cublasSideMode_t side, cublasFillMode_t fill, size_t m, \
-              size_t n, const T*, const T*, size_t lda, const T*, size_t ldb, const T*, T*,    \
-              size_t ldc) {                                                                    \
-    RoutineCall call(#name, Routine::kSymm, kTypeOf<T>);                                       \
-    const int64_t order = Signed(side == CUBLAS_SIDE_LEFT ? m : n);                            \
-    call.Side(side).Fill(fill).Size(Signed(m), Signed(n));                                     \
-    call.Operand(Signed(lda), order, call.triangle(order));                                    \
-    call.Operand(Signed(ldb), Signed(m), Signed(m* n));                                        \
-    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                   \
+#define SIM_SYMM(name, T)                                                                        \
+  SIM_XT name(cublasXtHandle_t handle, cublasSideMode_t side, cublasFillMode_t fill, size_t m,   \
+              size_t n, const T*, const T*, size_t lda, const T*, size_t ldb, const T* beta, T*, \
+              size_t ldc) {                                                                      \
+    RoutineCall call(#name, Routine::kSymm, kTypeOf<T>);                                         \
+    call.Beta(beta);                                                                             \
+    const int64_t order = Signed(side == CUBLAS_SIDE_LEFT ? m : n);                              \
+    call.Side(side).Fill(fill).Size(Signed(m), Signed(n));                                       \
+    call.Operand(Signed(lda), order, call.triangle(order));                                      \
+    call.Operand(Signed(ldb), Signed(m), Signed(m* n));                                          \
+    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                     \
   }
-#define SIM_SPMM(name, T)                                                                      \
-  SIM_XT name(cublasXtHandle_t handle, cublasSideMode_t side, cublasFillMode_t fill, size_t m, \
-              size_t n, const T*, const T*, const T*, size_t ldb, const T*, T*, size_t ldc) {  \
-    RoutineCall call(#name, Routine::kSymm, kTypeOf<T>);                                       \
-    call.Side(side).Fill(fill).Size(Signed(m), Signed(n));                                     \
-    call.Vector(1, call.triangle(Signed(side == CUBLAS_SIDE_LEFT ? m : n)));                   \
-    call.Operand(Signed(ldb), Signed(m), Signed(m* n));                                        \
-    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                   \
+#define SIM_SPMM(name, T)                                                                          \
+  SIM_XT name(cublasXtHandle_t handle, cublasSideMode_t side, cublasFillMode_t fill, size_t m,     \
+              size_t n, const T*, const T*, const T*, size_t ldb, const T* beta, T*, size_t ldc) { \
+    RoutineCall call(#name, Routine::kSymm, kTypeOf<T>);                                           \
+    call.Beta(beta);                                                                               \
+    call.Side(side).Fill(fill).Size(Signed(m), Signed(n));                                         \
+    call.Vector(1, call.triangle(Signed(side == CUBLAS_SIDE_LEFT ? m : n)));                       \
+    call.Operand(Signed(ldb), Signed(m), Signed(m* n));                                            \
+    return Run(handle, call.Operand(Signed(ldc), Signed(m), Signed(m * n)));                       \
   }
 #define SIM_TRXM_BODY(name, T, routine)                                                   \
   RoutineCall call(#name, Routine::routine, kTypeOf<T>);                                  \
