@@ -96,6 +96,7 @@ void AddCalls(FlopSums& sums, const Op& op, uint64_t calls) {
   *sums.model += model;
   *sums.full_attention += Flop(op.flop_full_attention.value_or(*op.flop_executed)) * calls;
   sums.executed_by_kind[KindKey(op.kind)] += executed;
+  if (op.provenance == shapes::Provenance::kBound) sums.executed_bound += executed;
   if (op.rate.has_value()) {
     sums.executed_by_rate[*op.rate] += executed;
     sums.model_by_rate[*op.rate] += model;
@@ -116,6 +117,7 @@ void AddSums(FlopSums& sums, const FlopSums& other) {
   for (const auto& [rate, flop] : other.executed_by_rate) sums.executed_by_rate[rate] += flop;
   for (const auto& [rate, flop] : other.model_by_rate) sums.model_by_rate[rate] += flop;
   sums.executed_without_rate += other.executed_without_rate;
+  sums.executed_bound += other.executed_bound;
 }
 
 PeakTable::PeakTable(std::map<shapes::PeakRate, uint64_t> overrides, UserPeaks user_peaks)

@@ -29,6 +29,7 @@ void Merge(OpResult& into, const OpResult& from) {
   into.calls += from.calls;
   into.timed_calls += from.timed_calls;
   AddKnown(into.flop_executed, from.flop_executed);
+  AddKnown(into.flop_model, from.flop_model);
   AddKnown(into.bytes_least, from.bytes_least);
   if (from.time_ns.has_value()) into.time_ns = into.time_ns.value_or(0) + *from.time_ns;
 }
@@ -42,6 +43,7 @@ OpResult RowOf(const Op& op, uint64_t calls) {
   row.calls = calls;
   if (op.flop_executed.has_value() && op.kind != shapes::OpKind::kCollective) {
     row.flop_executed = Flop(*op.flop_executed) * calls;
+    row.flop_model = Flop(op.flop_model.value_or(*op.flop_executed)) * calls;
   }
   if (op.bytes_least.has_value()) row.bytes_least = absl::uint128(*op.bytes_least) * calls;
   return row;

@@ -54,6 +54,21 @@ inline std::optional<double> OfPeak(const OpResult& op) {
   return *rate / static_cast<double>(*op.peak_flop_per_s);
 }
 
+// Arithmetic intensity: executed FLOPs a least byte.
+inline std::optional<double> FlopPerByte(const OpResult& op) {
+  if (!op.flop_executed.has_value() || op.bytes_least.value_or(0) == 0) return std::nullopt;
+  return static_cast<double>(*op.flop_executed) / static_cast<double>(*op.bytes_least);
+}
+
+// True where the operation's FLOPs are no more than an upper bound, and all that comes from them.
+inline bool IsUpperBound(const OpResult& op) { return op.provenance == "bound"; }
+
+// Share of the executed FLOPs that are known as an upper bound alone.
+inline std::optional<double> BoundShare(const FlopSums& flop) {
+  if (!flop.executed.has_value() || *flop.executed == 0) return std::nullopt;
+  return static_cast<double>(flop.executed_bound) / static_cast<double>(*flop.executed);
+}
+
 // True where kernels outside the intercepted libraries go unseen: compute is then a lower bound,
 // exposed communication an upper bound, and so is every MFU a lower bound.
 inline bool HidesKernels(const WindowSummary& window) {

@@ -40,6 +40,7 @@ struct FlopSums {
   std::map<shapes::PeakRate, Flop> executed_by_rate;  // for utilization with mixed formats
   std::map<shapes::PeakRate, Flop> model_by_rate;
   Flop executed_without_rate = 0;  // counted, but no peak to measure against
+  Flop executed_bound = 0;         // of `executed`: known as an upper bound alone
 };
 
 // A window of the whole run: all devices together.
@@ -83,6 +84,7 @@ struct OpResult {
   std::string provenance;
   uint64_t calls = 0;  // over all ranks
   std::optional<Flop> flop_executed;
+  std::optional<Flop> flop_model;
   std::optional<absl::uint128> bytes_least;
   std::optional<int64_t> time_ns;  // sum of GPU time of its timed calls
   uint64_t timed_calls = 0;

@@ -13,14 +13,25 @@ constexpr size_t kNarrowestFirst = 12;
 
 }  // namespace
 
-std::vector<std::string> Table::Lines(size_t page_width, size_t indent) const {
+std::vector<size_t> Table::Widths() const {
   std::vector<size_t> widths(columns_.size());
   for (size_t i = 0; i < columns_.size(); ++i) {
     widths[i] = DisplayWidth(columns_[i].head);
     for (const auto& row : rows_) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
   }
+  return widths;
+}
+
+size_t Table::Width(size_t indent) const {
   size_t total = indent;
+  const std::vector<size_t> widths = Widths();
   for (size_t i = 0; i < widths.size(); ++i) total += widths[i] + (i > 0 ? kGap : 0);
+  return total;
+}
+
+std::vector<std::string> Table::Lines(size_t page_width, size_t indent) const {
+  std::vector<size_t> widths = Widths();
+  const size_t total = Width(indent);
   if (total > page_width) {
     const size_t excess = std::min(total - page_width, widths[0]);
     widths[0] = std::max(std::min(widths[0], kNarrowestFirst), widths[0] - excess);

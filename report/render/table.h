@@ -24,10 +24,15 @@ class Table {
   void AddRow(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
   bool empty() const { return rows_.empty(); }
 
+  // Columns of the page that nothing would have to give way for.
+  size_t Width(size_t indent) const;
+
   // One string a line, the heads first, without line ends or trailing spaces.
   std::vector<std::string> Lines(size_t page_width, size_t indent) const;
 
  private:
+  std::vector<size_t> Widths() const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

@@ -254,6 +254,10 @@ void Page::Utilization() {
     Labelled("", Si(static_cast<double>(window_.flop.executed_without_rate), "FLOP") +
                      " in formats without a known peak are in FLOP/s, not in MFU");
   }
+  if (window_.flop.executed_bound > 0) {
+    Labelled("", Percent(BoundShare(window_.flop)) +
+                     " of the executed FLOPs are upper bounds (≤): lengths or masks not known");
+  }
   ImpossibleLine();
 }
 

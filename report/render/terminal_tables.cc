@@ -42,42 +42,115 @@ size_t RowsShown(size_t rows, size_t row_limit) {
   return rows <= row_limit || rows == row_limit + 1 ? rows : row_limit;
 }
 
+namespace {
+
+// A column of the table of operations, and when to leave it out.
+struct OpColumn {
+  const char* head;
+  std::string (*cell)(const OpResult&);
+  int rank;  // 0: always there; else the highest goes first where the page is too narrow
+};
+
+// An upper bound is marked as one wherever its FLOPs show.
+std::string Marked(const OpResult& op, const std::string& figure) {
+  return IsUpperBound(op) && figure != kUnknownText ? "≤" + figure : figure;
+}
+
+std::string PercentOrUnknown(const std::optional<double>& ratio) {
+  return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
+}
+
+std::string TeraCell(const OpResult& op) {
+  const std::optional<double> rate = FlopPerSecond(op);
+  return rate.has_value() ? Marked(op, Significant(*rate / kTera)) : kUnknownText;
+}
+
+std::string PeakCell(const OpResult& op) { return Marked(op, PercentOrUnknown(OfPeak(op))); }
+std::string RooflineCell(const OpResult& op) {
+  return Marked(op, PercentOrUnknown(OfRoofline(op)));
+}
+
+std::string IntensityCell(const OpResult& op) {
+  const std::optional<double> intensity = FlopPerByte(op);
+  return intensity.has_value() ? Significant(*intensity) : kUnknownText;
+}
+
+std::string BoundCell(const OpResult& op) { return op.bound.empty() ? kUnknownText : op.bound; }
+
+std::string ProvenanceCell(const OpResult& op) {
+  return op.provenance.empty() ? kUnknownText : op.provenance;
+}
+
+// Those of `ops` with something to say. Where FLOPs are exact, a bound (marked) or unknown (a dash)
+// in every row, the column that says how they are known would say nothing more.
+std::vector<OpColumn> OpColumns(const std::vector<const OpResult*>& ops) {
+  const auto any = [&ops](bool (*is)(const OpResult&)) {
+    return std::any_of(ops.begin(), ops.end(), [is](const OpResult* op) { return is(*op); });
+  };
+  std::vector<OpColumn> columns = {{"TFLOP/s", TeraCell, 0}, {"peak %", PeakCell, 1}};
+  if (any([](const OpResult& op) { return op.roofline_ns_per_call.has_value(); })) {
+    columns.push_back({"FLOP/B", IntensityCell, 2});
+    columns.push_back({"roof %", RooflineCell, 0});
+    columns.push_back({"bound", BoundCell, 0});
+  } else {
+    columns[1].rank = 0;
+  }
+  if (any([](const OpResult& op) {
+        return op.provenance != "exact" && op.provenance != "none" && !IsUpperBound(op);
+      })) {
+    columns.push_back({"known by", ProvenanceCell, 3});
+  }
+  return columns;
+}
+
+}  // namespace
+
 std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width) {
   std::vector<const OpResult*> ops;
   for (const OpResult& op : result.ops) {
     if (op.kind != "collective") ops.push_back(&op);
   }
   if (ops.empty()) return {};
-  Table table({{WholeRun("operations", result), Table::Align::kLeft},
-               {"calls"},
-               {"GPU ms"},
-               {"share %"},
-               {"TFLOP/s"},
-               {"of peak %"},
-               {"known by"}});
-  const auto share = [&result](std::optional<int64_t> time_ns) {
-    const std::optional<double> ratio = Ratio(time_ns, result.run.window_ns);
-    return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
-  };
   const size_t shown = RowsShown(ops.size(), row_limit);
-  for (size_t i = 0; i < shown; ++i) {
-    const OpResult& op = *ops[i];
-    const std::optional<double> rate = FlopPerSecond(op);
-    const std::optional<double> of_peak = OfPeak(op);
-    table.AddRow({op.label, std::to_string(op.calls), Milliseconds(op.time_ns), share(op.time_ns),
-                  rate.has_value() ? Significant(*rate / kTera) : kUnknownText,
-                  of_peak.has_value() ? Fixed(*of_peak * 100, 1) : kUnknownText,
-                  op.provenance.empty() ? kUnknownText : op.provenance});
-  }
-  if (shown < ops.size()) {
-    uint64_t calls = 0;
-    std::optional<int64_t> time_ns;
-    for (size_t i = shown; i < ops.size(); ++i) {
-      calls += ops[i]->calls;
-      if (ops[i]->time_ns.has_value()) time_ns = time_ns.value_or(0) + *ops[i]->time_ns;
+  const auto share = [&result](std::optional<int64_t> time_ns) {
+    return PercentOrUnknown(Ratio(time_ns, result.run.window_ns));
+  };
+  const auto table_of = [&](const std::vector<OpColumn>& columns) {
+    std::vector<Table::Column> heads = {
+        {WholeRun("operations", result), Table::Align::kLeft}, {"calls"}, {"GPU ms"}, {"share %"}};
+    for (const OpColumn& column : columns) heads.push_back({column.head});
+    Table table(heads);
+    for (size_t i = 0; i < shown; ++i) {
+      const OpResult& op = *ops[i];
+      std::vector<std::string> cells = {op.label, std::to_string(op.calls),
+                                        Milliseconds(op.time_ns), share(op.time_ns)};
+      for (const OpColumn& column : columns) cells.push_back(column.cell(op));
+      table.AddRow(std::move(cells));
     }
-    table.AddRow({"… " + std::to_string(ops.size() - shown) + " more", std::to_string(calls),
-                  Milliseconds(time_ns), share(time_ns), "", "", ""});
+    if (shown < ops.size()) {
+      uint64_t calls = 0;
+      std::optional<int64_t> time_ns;
+      for (size_t i = shown; i < ops.size(); ++i) {
+        calls += ops[i]->calls;
+        if (ops[i]->time_ns.has_value()) time_ns = time_ns.value_or(0) + *ops[i]->time_ns;
+      }
+      std::vector<std::string> cells = {"… " + std::to_string(ops.size() - shown) + " more",
+                                        std::to_string(calls), Milliseconds(time_ns),
+                                        share(time_ns)};
+      cells.resize(heads.size());
+      table.AddRow(std::move(cells));
+    }
+    return table;
+  };
+  std::vector<OpColumn> columns = OpColumns(ops);
+  Table table = table_of(columns);
+  while (table.Width(kIndent) > page_width) {
+    const auto last =
+        std::max_element(columns.begin(), columns.end(),
+                         [](const OpColumn& a, const OpColumn& b) { return a.rank < b.rank; });
+    if (last->rank == 0) break;
+    columns.erase(last);
+    table = table_of(columns);
   }
   return table.Lines(page_width, kIndent);
 }

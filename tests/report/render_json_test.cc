@@ -28,7 +28,8 @@ const std::set<std::string> kWindowKeys = {"gpu",
                                            "hfu",
                                            "timing",
                                            "coverage",
-                                           "flop_full_attention"};
+                                           "flop_full_attention",
+                                           "flop_bound"};
 const std::set<std::string> kTimeKeys = {"window_ns",       "compute_ns",    "comm_ns",
                                          "compute_only_ns", "overlapped_ns", "exposed_ns",
                                          "mem_only_ns",     "idle_ns",       "unattributed_ns"};
@@ -121,16 +122,21 @@ TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   ASSERT_EQ(object["ops"].size(), result.ops.size());
   for (size_t i = 0; i < result.ops.size(); ++i) {
     const json& op = object["ops"][i];
-    EXPECT_EQ(Keys(op),
-              (std::set<std::string>{"label", "kind", "dtype", "calls", "flop_executed",
-                                     "bytes_least", "time_ns", "bound", "roofline_ns_per_call",
-                                     "of_roofline", "provenance"}));
+    EXPECT_EQ(Keys(op), (std::set<std::string>{
+                            "label", "kind", "dtype", "calls", "flop_executed", "flop_model",
+                            "bytes_least", "flop_per_byte", "time_ns", "timed_calls",
+                            "peak_flop_per_s", "memory_bytes_per_s", "of_peak", "bound",
+                            "roofline_ns_per_call", "of_roofline", "provenance"}));
     EXPECT_EQ(op["label"], result.ops[i].label);
     EXPECT_EQ(op["kind"], result.ops[i].kind);
     EXPECT_EQ(op["calls"], result.ops[i].calls);
     EXPECT_EQ(op["provenance"], result.ops[i].provenance);
     ExpectInteger(op["flop_executed"], result.ops[i].flop_executed);
+    ExpectInteger(op["flop_model"], result.ops[i].flop_model);
     ExpectInteger(op["bytes_least"], result.ops[i].bytes_least);
+    ExpectInteger(op["timed_calls"], std::optional<uint64_t>(result.ops[i].timed_calls));
+    ExpectInteger(op["peak_flop_per_s"], result.ops[i].peak_flop_per_s);
+    ExpectInteger(op["memory_bytes_per_s"], result.ops[i].memory_bytes_per_s);
     ExpectInteger(op["time_ns"], result.ops[i].time_ns);
   }
   ASSERT_EQ(object["communicators"].size(), result.communicators.size());
@@ -149,12 +155,35 @@ TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   }
 }
 
+TEST(RenderJson, QuotientsOfAnOperationFollowFromItsFigures) {
+  const json object = json::parse(RenderJson(test::MixedOpsRun()));
+  const json& gemm = object["ops"][0];
+  // 137.439 TFLOP and 100.663 GB in 198 ms; 138.911 us a call at 989.4 TFLOP/s.
+  EXPECT_NEAR(gemm["flop_per_byte"].get<double>(), 1365.34, 0.01);
+  EXPECT_NEAR(gemm["of_peak"].get<double>(), 0.70158, 1e-5);
+  EXPECT_NEAR(gemm["of_roofline"].get<double>(), 0.70157, 1e-5);
+  EXPECT_EQ(gemm["bound"], "compute");
+  EXPECT_EQ(object["ops"][1]["bound"], "memory");
+  EXPECT_EQ(object["ops"][2]["bound"], "latency");
+  const json& bound = object["ops"][3];
+  EXPECT_EQ(bound["provenance"], "bound");
+  EXPECT_EQ(object["steady"]["flop_bound"].get<uint64_t>() * 16,
+            object["steady"]["flop_executed"].get<uint64_t>());
+  EXPECT_EQ(object["run"]["flop_bound"], 0);
+  const json& opaque = object["ops"][6];
+  for (const char* key :
+       {"flop_executed", "flop_model", "bytes_least", "flop_per_byte", "time_ns", "peak_flop_per_s",
+        "memory_bytes_per_s", "of_peak", "of_roofline", "bound", "roofline_ns_per_call", "dtype"}) {
+    EXPECT_TRUE(opaque[key].is_null()) << key;
+  }
+}
+
 TEST(RenderJson, UnknownIsNullAndNeverZero) {
   const RunResult result = test::ImportWithoutShapes();
   const json object = json::parse(RenderJson(result));
   const json& run = object["run"];
-  for (const char* key : {"flop_executed", "flop_model", "flop_full_attention", "peak_flop_per_s",
-                          "mfu", "hfu", "world_size", "coverage"}) {
+  for (const char* key : {"flop_executed", "flop_model", "flop_full_attention", "flop_bound",
+                          "peak_flop_per_s", "mfu", "hfu", "world_size", "coverage"}) {
     EXPECT_TRUE(run[key].is_null()) << key;
   }
   for (const auto& [kind, flop] : run["flop_by_kind"].items()) EXPECT_TRUE(flop.is_null()) << kind;

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kMs = 1'000'000;
 constexpr uint64_t kBf16Peak = 989'400'000'000'000;
+constexpr uint64_t kBytesPerSecond = 3'350'000'000'000;
 
 Flop Tera(uint64_t milli_tera) { return Flop(milli_tera) * 1'000'000'000; }
 
@@ -33,8 +34,35 @@ OpResult Gemm(const char* label, uint64_t calls, int64_t time_ms, uint64_t milli
   op.timed_calls = calls;
   op.time_ns = time_ms * kMs;
   op.flop_executed = Tera(milli_tera);
+  op.flop_model = op.flop_executed;
   op.bytes_least = absl::uint128(calls) * 201'326'592;
   op.peak_flop_per_s = kBf16Peak;
+  op.memory_bytes_per_s = kBytesPerSecond;
+  // 201 MB take 60 us at 3.35 TB/s, all of these products longer at the peak.
+  op.roofline_ns_per_call = static_cast<double>(milli_tera) * 1e9 / static_cast<double>(calls) *
+                            1e9 / static_cast<double>(kBf16Peak);
+  op.bound = "compute";
+  return op;
+}
+
+// One that takes `roofline_us` a call where nothing but `bound` held it up.
+OpResult Other(const char* kind, const char* label, uint64_t calls, int64_t time_us,
+               uint64_t giga_flop, uint64_t mega_bytes, double roofline_us, const char* bound) {
+  OpResult op;
+  op.label = label;
+  op.kind = kind;
+  op.dtype = "bf16";
+  op.provenance = "exact";
+  op.calls = calls;
+  op.timed_calls = calls;
+  op.time_ns = time_us * 1000;
+  op.flop_executed = Flop(giga_flop) * 1'000'000'000;
+  op.flop_model = op.flop_executed;
+  op.bytes_least = absl::uint128(mega_bytes) * 1'000'000;
+  op.peak_flop_per_s = kBf16Peak;
+  op.memory_bytes_per_s = kBytesPerSecond;
+  op.roofline_ns_per_call = roofline_us * 1000;
+  op.bound = bound;
   return op;
 }
 
@@ -142,7 +170,40 @@ RunResult UnknownGpuRun() {
     window->peak_flop_per_s.reset();
     window->peak_source.clear();
   }
-  for (OpResult& op : result.ops) op.peak_flop_per_s.reset();
+  for (OpResult& op : result.ops) {
+    op.peak_flop_per_s.reset();
+    op.memory_bytes_per_s.reset();
+    op.roofline_ns_per_call.reset();
+    op.bound.clear();
+  }
+  return result;
+}
+
+RunResult MixedOpsRun() {
+  RunResult result = TrainingRun();
+  // Work, bytes and roofline times of the shapes in the labels, on an H100: the second is bound by
+  // memory (4 FLOP/B), the third would be done before any launch is, the lengths of the fourth's
+  // sequences are on the device.
+  result.ops = {Other("gemm", "gemm bf16 4096x4096x4096 TN", 1000, 198'000, 137'439, 100'663,
+                      138.911, "compute"),
+                Other("attention", "sdpa bf16 b64 h32/8 s1/4096 d128 causal-br", 1000, 400'000,
+                      4'295, 1'074'790, 320.83, "memory"),
+                Other("gemm", "gemm bf16 64x64x4096 NN", 1000, 6'000, 34, 1'057, 0.3155, "latency"),
+                Other("attention", "sdpa bf16 b64 h32/8 s512/4096 d128 causal-br", 100, 400'000,
+                      206'184, 161'061, 2083.9, "compute"),
+                Other("convolution", "conv fwd bf16 b256 256x14x14 > 256x14x14 f3x3", 50, 4'000,
+                      2'960, 2'628, 59.83, "compute"),
+                Other("rnn", "lstm fwd bf16 3200 steps 1024>512 l4 bi proj256", 10, 9'000, 1'007,
+                      413, 101.74, "compute")};
+  result.ops[3].provenance = "bound";
+  result.ops.push_back(result.ops[2]);
+  OpResult& opaque = result.ops.back();
+  opaque = OpResult();
+  opaque.label = "cudnnBackendExecute (plan not readable)";
+  opaque.kind = "opaque";
+  opaque.provenance = "none";
+  opaque.calls = 12;
+  result.steady->flop.executed_bound = *result.steady->flop.executed / 16;
   return result;
 }
 

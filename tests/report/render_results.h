@@ -17,6 +17,8 @@ RunResult ImportWithoutShapes();
 RunResult ImpossibleRun();
 // Half of the FLOPs in f8, whose peak is twice that of bf16.
 RunResult MixedFormatsRun();
+// Operations of every kind and bound, an upper bound and one that is not understood.
+RunResult MixedOpsRun();
 // 64 ranks on two hosts, many operations, communicators and notes.
 RunResult LargeRun();
 // FLOPs beyond 64 bits, odd text, unknown rank and device.

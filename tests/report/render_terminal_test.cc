@@ -23,13 +23,11 @@ struct Case {
   RunResult (*result)();
 };
 
-const Case kCases[] = {{"training", test::TrainingRun},
-                       {"unknown_gpu", test::UnknownGpuRun},
-                       {"count_only", test::CountOnlyRun},
-                       {"no_shapes", test::ImportWithoutShapes},
-                       {"impossible", test::ImpossibleRun},
-                       {"mixed_formats", test::MixedFormatsRun},
-                       {"large", test::LargeRun}};
+const Case kCases[] = {
+    {"training", test::TrainingRun},     {"unknown_gpu", test::UnknownGpuRun},
+    {"count_only", test::CountOnlyRun},  {"no_shapes", test::ImportWithoutShapes},
+    {"impossible", test::ImpossibleRun}, {"mixed_formats", test::MixedFormatsRun},
+    {"large", test::LargeRun},           {"mixed_ops", test::MixedOpsRun}};
 
 std::vector<std::string> LinesOf(const std::string& text) {
   std::vector<std::string> lines;
