@@ -1,10 +1,11 @@
 #include "cli/case_verdict.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <sstream>
 
-#include "absl/strings/str_cat.h"
 #include "cli/json_fields.h"
 
 namespace mfutrace::cli {
@@ -30,7 +31,7 @@ void CaseVerdict::CompareWide(const std::string& what, const rapidjson::Value* s
     return;
   }
   const std::string text =
-      expected.has_value() ? absl::StrCat(*expected) : Decimal(absl::uint128(stated->GetDouble()));
+      expected.has_value() ? Decimal(*expected) : Decimal(absl::uint128(stated->GetDouble()));
   if (!ours.has_value()) {
     failure_ = what + ": expected " + text + ", got unknown";
     return;
@@ -58,7 +59,10 @@ void CaseVerdict::CompareNear(const std::string& what, const rapidjson::Value* s
   const double expected = stated->GetDouble();
   // Not "> tolerance": what is no number must not pass.
   if (!(std::abs(expected - ours) <= tolerance)) {
-    failure_ = absl::StrCat(what, ": expected ", expected, " within ", tolerance, ", got ", ours);
+    std::array<char, 128> text;
+    std::snprintf(text.data(), text.size(), ": expected %.15g within %.6g, got %.15g", expected,
+                  tolerance, ours);
+    failure_ = what + text.data();
   }
 }
 

@@ -43,6 +43,7 @@ ROOMS = {
     "report/analyze/": (["shapes/", "report/model/", "report/analyze/"], VENDOR),
     "report/render/": (["shapes/", "report/model/timeline.h", "report/analyze/results.h",
                         "report/analyze/rates.h", "report/render/"], VENDOR),
+    "report/render/estimate": (["report/estimate/", "report/render/"], VENDOR),
     "gate/": (["shapes/", "report/analyze/results.h", "report/analyze/rates.h", "gate/"], VENDOR),
     "cli/": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h", "trace/dump.h",
               "report/", "gate/", "cli/"], VENDOR),

@@ -121,7 +121,10 @@ Flop Recurrence(const MegatronModel& model) {
 MegatronFlop CountHybrid(const MegatronModel& model, Flop tokens, Flop squared_lengths) {
   const HybridLayers layers = LayersOf(model.hybrid_layer_pattern);
   const uint64_t matrices = model.swiglu ? 3 : 2;
-  const AttentionTerms attention = AttentionOf(model);
+  // Its hybrid path knows neither gates nor latent attention: one width for queries, keys, values.
+  MegatronModel plain = model;
+  plain.attention_output_gate = plain.multi_latent_attention = false;
+  const AttentionTerms attention = AttentionOf(plain);
   const LinearAttention delta = GatedDeltaNet(model);
   const LinearAttention mamba = MambaLayer(model);
   const Flop hidden = model.hidden_size;
@@ -135,9 +138,7 @@ MegatronFlop CountHybrid(const MegatronModel& model, Flop tokens, Flop squared_l
   MegatronFlop flop;
   flop.attention_layers = layers.attention;
   flop.products = kTrain * tokens * weights;
-  // Its hybrid path takes one width for queries, keys and values.
-  flop.attention = kPasses * layers.attention * 2 * squared_lengths *
-                   (Flop(model.kv_channels) * model.num_attention_heads);
+  flop.attention = kPasses * layers.attention * attention.per_pair * squared_lengths;
   flop.other = kTrain * tokens * (layers.mamba * mamba.other + layers.delta * delta.other) +
                kPasses * tokens * layers.mamba * Recurrence(model);
   return flop;
