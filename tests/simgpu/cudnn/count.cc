@@ -134,7 +134,6 @@ Counted CountMoe(const Graph& graph, const Bindings& bindings, const Node& node)
   Counted counted;
   counted.kind = OpKind::kGemm;
   counted.format = FormatOf(token.type);
-  counted.bytes = RealBytes(graph);
   std::string groups;
   for (int64_t e = 0; e < experts; ++e) {
     const int64_t first = std::clamp<int64_t>(ReadInteger(graph, bindings, offsets, e, 0), 0, rows);
@@ -143,6 +142,13 @@ Counted CountMoe(const Graph& graph, const Bindings& bindings, const Node& node)
             ? std::clamp<int64_t>(ReadInteger(graph, bindings, offsets, e + 1, rows), first, rows)
             : rows;
     counted.flop += 2 * Unsigned(last - first) * Unsigned(n) * Unsigned(k);
+    // An expert without tokens moves nothing.
+    if (last > first) {
+      counted.bytes += (Unsigned((last - first) * k) * Unsigned(BitsOf(token.type)) +
+                        Unsigned(k * n) * Unsigned(BitsOf(weight.type)) +
+                        Unsigned((last - first) * n) * Unsigned(BitsOf(output.type))) /
+                       8;
+    }
     groups += (groups.empty() ? "" : "/") + std::to_string(last - first) + "x" + std::to_string(n) +
               "x" + std::to_string(k) + "x1";
   }

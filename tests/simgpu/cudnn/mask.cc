@@ -5,7 +5,6 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <unordered_map>
 
 #include "cudnn/count.h"
@@ -68,17 +67,15 @@ class Evaluator {
 
   Row Pointwise(const Node& node) {
     if (node.is_pointwise("GEN_INDEX")) return Index(node.numbers.at("axis").front());
-    const Row x = Evaluate(node.port("X"));
-    const Row b = node.port("B") != 0 ? Evaluate(node.port("B")) : Row{};
+    const Row& x = Evaluate(node.port("X"));
+    static const Row kNone;
+    const Row& b = node.port("B") != 0 ? Evaluate(node.port("B")) : kNone;
     if (node.is_pointwise("BINARY_SELECT")) return Select(x, b, Evaluate(node.port("T")));
     Row result;
     result.masked = x.masked;  // minus infinity, whatever finite is added to it or divides it
     if (!x.is_known() || (node.port("B") != 0 && !b.is_known())) return result;
-    const std::function<double(double, double)> apply = Function(node);
-    if (!apply) return result;
     result.value.resize(keys_);
-    for (size_t i = 0; i < keys_; ++i)
-      result.value[i] = apply(x.value[i], b.is_known() ? b.value[i] : 0);
+    if (!Apply(node, x, b, &result)) result.value.clear();
     return result;
   }
 
@@ -105,32 +102,42 @@ class Evaluator {
     return result;
   }
 
-  static std::function<double(double, double)> Function(const Node& node) {
-    if (node.is_pointwise("ADD")) return [](double x, double b) { return x + b; };
-    if (node.is_pointwise("SUB")) return [](double x, double b) { return x - b; };
-    if (node.is_pointwise("MUL")) return [](double x, double b) { return x * b; };
-    if (node.is_pointwise("DIV")) return [](double x, double b) { return x / b; };
-    if (node.is_pointwise("MIN")) return [](double x, double b) { return std::fmin(x, b); };
-    if (node.is_pointwise("MAX")) return [](double x, double b) { return std::fmax(x, b); };
-    if (node.is_pointwise("MOD")) return [](double x, double b) { return std::fmod(x, b); };
-    if (node.is_pointwise("NEG")) return [](double x, double) { return -x; };
-    if (node.is_pointwise("ABS")) return [](double x, double) { return std::fabs(x); };
-    if (node.is_pointwise("IDENTITY")) return [](double x, double) { return x; };
-    if (node.is_pointwise("CMP_EQ")) return [](double x, double b) { return x == b ? 1.0 : 0.0; };
-    if (node.is_pointwise("CMP_NEQ")) return [](double x, double b) { return x != b ? 1.0 : 0.0; };
-    if (node.is_pointwise("CMP_GT")) return [](double x, double b) { return x > b ? 1.0 : 0.0; };
-    if (node.is_pointwise("CMP_GE")) return [](double x, double b) { return x >= b ? 1.0 : 0.0; };
-    if (node.is_pointwise("CMP_LT")) return [](double x, double b) { return x < b ? 1.0 : 0.0; };
-    if (node.is_pointwise("CMP_LE")) return [](double x, double b) { return x <= b ? 1.0 : 0.0; };
-    if (node.is_pointwise("LOGICAL_AND")) {
-      return [](double x, double b) { return x != 0 && b != 0 ? 1.0 : 0.0; };
+  template <typename Function>
+  static bool Each(const Row& x, const Row& b, Row* result, Function function) {
+    const size_t count = result->value.size();
+    for (size_t i = 0; i < count; ++i) {
+      result->value[i] = static_cast<double>(function(x.value[i], b.is_known() ? b.value[i] : 0));
     }
-    if (node.is_pointwise("LOGICAL_OR")) {
-      return [](double x, double b) { return x != 0 || b != 0 ? 1.0 : 0.0; };
-    }
-    if (node.is_pointwise("LOGICAL_NOT"))
-      return [](double x, double) { return x == 0 ? 1.0 : 0.0; };
-    return nullptr;
+    return true;
+  }
+
+  // False: an operation that no mask uses.
+  static bool Apply(const Node& node, const Row& x, const Row& b, Row* result) {
+#define SIM_MODE(mode, expression)                                                             \
+  if (node.is_pointwise(mode)) {                                                               \
+    return Each(x, b, result, [](double p, [[maybe_unused]] double q) { return expression; }); \
+  }
+    SIM_MODE("ADD", p + q)
+    SIM_MODE("SUB", p - q)
+    SIM_MODE("MUL", p * q)
+    SIM_MODE("DIV", p / q)
+    SIM_MODE("MIN", std::fmin(p, q))
+    SIM_MODE("MAX", std::fmax(p, q))
+    SIM_MODE("MOD", std::fmod(p, q))
+    SIM_MODE("NEG", -p)
+    SIM_MODE("ABS", std::fabs(p))
+    SIM_MODE("IDENTITY", p)
+    SIM_MODE("CMP_EQ", p == q)
+    SIM_MODE("CMP_NEQ", p != q)
+    SIM_MODE("CMP_GT", p > q)
+    SIM_MODE("CMP_GE", p >= q)
+    SIM_MODE("CMP_LT", p < q)
+    SIM_MODE("CMP_LE", p <= q)
+    SIM_MODE("LOGICAL_AND", p != 0 && q != 0)
+    SIM_MODE("LOGICAL_OR", p != 0 || q != 0)
+    SIM_MODE("LOGICAL_NOT", p == 0)
+#undef SIM_MODE
+    return false;
   }
 
   const Graph& graph_;
@@ -171,11 +178,19 @@ uint64_t KeptPairs(const Graph& graph, const Bindings& bindings, const Node& exp
   const int64_t heads = q.FromLast(2);
   const int64_t queries = q.FromLast(1);
   const int64_t keys = graph.tensor(scores.port("matB")).FromLast(0);
+  // Sequences are masked alike unless there are lengths or a condition looks at the sequence.
+  bool alike = !IndexesAxis(graph, 0) && scores.port("mOverride") == 0;
+  for (const auto& [uid, tensor] : graph.tensors) {
+    alike &= tensor.is_virtual || tensor.by_value || tensor.type != CUDNN_DATA_INT32;
+    alike &= tensor.is_virtual || tensor.by_value || tensor.type != CUDNN_DATA_INT64 ||
+             tensor.elements() == 1;
+  }
+  const int64_t distinct_sequences = alike ? 1 : batch;
   // All heads are masked alike unless a condition looks at the head.
   const int64_t distinct_heads = IndexesAxis(graph, 1) ? heads : 1;
   Evaluator evaluator(graph, bindings, keys);
   uint64_t kept = 0;
-  for (int64_t b = 0; b < batch; ++b) {
+  for (int64_t b = 0; b < distinct_sequences; ++b) {
     int64_t rows = queries;
     int64_t columns = keys;
     if (const int64_t uid = scores.port("mOverride")) {
@@ -192,7 +207,7 @@ uint64_t KeptPairs(const Graph& graph, const Bindings& bindings, const Node& exp
       }
     }
   }
-  return kept * static_cast<uint64_t>(heads / distinct_heads);
+  return kept * static_cast<uint64_t>(heads / distinct_heads * (batch / distinct_sequences));
 }
 
 }  // namespace simgpu::cudnn

@@ -61,9 +61,10 @@ struct RnnData {
   std::vector<int> lengths;
 };
 
+// `y_times`: the gradient of the data reads y and dy.
 cudnnStatus_t Run(const char* function, const char* op, cudnnHandle_t handle,
                   cudnnRNNDescriptor_t rnn_handle, cudnnRNNDataDescriptor_t x_handle,
-                  cudnnRNNDataDescriptor_t y_handle, bool has_data) {
+                  cudnnRNNDataDescriptor_t y_handle, uint64_t y_times, bool has_data) {
   const auto* rnn = Peek<Rnn>(rnn_handle);
   const auto* x = Peek<RnnData>(x_handle);
   const auto* y = Peek<RnnData>(y_handle);
@@ -87,7 +88,10 @@ cudnnStatus_t Run(const char* function, const char* op, cudnnHandle_t handle,
     }
   }
   const uint64_t width = static_cast<uint64_t>(BitsOf(rnn->type)) / 8;
-  work.bytes = width * (steps * static_cast<uint64_t>(x->width + y->width) + rnn->Weights());
+  work.bytes =
+      width *
+      (steps * (static_cast<uint64_t>(x->width) + y_times * static_cast<uint64_t>(y->width)) +
+       rnn->Weights());
   const Format format = LegacyFormat(rnn->type, rnn->math);
   const auto pair = [](const char* key, int64_t value) {
     return "," + std::string(key) + "=" + std::to_string(value);
@@ -242,7 +246,7 @@ cudnnStatus_t CUDNNWINAPI cudnnRNNForward(cudnnHandle_t handle, cudnnRNNDescript
                                           cudnnTensorDescriptor_t, const void*, void*,
                                           cudnnTensorDescriptor_t, const void*, void*, size_t,
                                           const void* weights, size_t, void*, size_t, void*) {
-  return Run("cudnnRNNForward", "forward", handle, rnn, x_desc, y_desc,
+  return Run("cudnnRNNForward", "forward", handle, rnn, x_desc, y_desc, 1,
              x != nullptr && y != nullptr && weights != nullptr);
 }
 
@@ -251,7 +255,7 @@ cudnnStatus_t CUDNNWINAPI cudnnRNNBackwardData_v8(
     const void* y, const void* dy, cudnnRNNDataDescriptor_t x_desc, void* dx,
     cudnnTensorDescriptor_t, const void*, const void*, void*, cudnnTensorDescriptor_t, const void*,
     const void*, void*, size_t, const void* weights, size_t, void*, size_t, void*) {
-  return Run("cudnnRNNBackwardData_v8", "data", handle, rnn, x_desc, y_desc,
+  return Run("cudnnRNNBackwardData_v8", "data", handle, rnn, x_desc, y_desc, 2,
              y != nullptr && dy != nullptr && dx != nullptr && weights != nullptr);
 }
 
@@ -262,7 +266,7 @@ cudnnStatus_t CUDNNWINAPI cudnnRNNBackwardWeights_v8(cudnnHandle_t handle, cudnn
                                                      cudnnRNNDataDescriptor_t y_desc, const void* y,
                                                      size_t, void* dweights, size_t, void*, size_t,
                                                      void*) {
-  return Run("cudnnRNNBackwardWeights_v8", "weights", handle, rnn, x_desc, y_desc,
+  return Run("cudnnRNNBackwardWeights_v8", "weights", handle, rnn, x_desc, y_desc, 1,
              x != nullptr && y != nullptr && dweights != nullptr);
 }
 
