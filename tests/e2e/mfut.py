@@ -16,7 +16,7 @@ PREFIX = struct.Struct("<qqii")
 (STRINGS, FACTS, DEVICES, LANES, THREADS, COMMUNICATORS, GEMM_SIGNATURES, COLLECTIVE_SIGNATURES,
  OPAQUE_SIGNATURES, CALLS, TIMED_CALLS, COLLECTIVES, TIMED_COLLECTIVES, WIDE_CALLS, COUNTS, COUNTERS,
  HOST_CLOCK, CLOCK_SAMPLES, END, MATRIX_SIGNATURES, ATTENTION_SIGNATURES, CONVOLUTION_SIGNATURES,
- RNN_SIGNATURES, COMPOUND_SIGNATURES, COMPOUND_MEMBERS) = range(1, 26)
+ RNN_SIGNATURES, COMPOUND_SIGNATURES, COMPOUND_MEMBERS, SEQUENCE_LENGTHS) = range(1, 27)
 
 CAPTURED, GROUPED = 1, 2
 DTYPE_BYTES = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 11: 8, 12: 4, 13: 2, 14: 1, 16: 8, 17: 4, 18: 2,
@@ -33,6 +33,13 @@ Gemm = namedtuple("Gemm", "id entry m n k batch a b c d accumulate math op_a op_
                           "provenance compute_code scale_a scale_b scale_d bias aux epilogue")
 Matrix = namedtuple("Matrix", "id entry m n k batch dtype result accumulate math routine side beta "
                               "flags provenance compute_code")
+Attention = namedtuple("Attention", "id entry batch heads_q heads_kv seq_q seq_k head_dim_qk head_dim_v "
+                                    "window_left window_right dtype mask direction flags provenance "
+                                    "lengths")
+Convolution = namedtuple("Convolution", "id entry batch c_in c_out groups x w y dtype direction flags "
+                                        "provenance")
+Rnn = namedtuple("Rnn", "id entry steps input_size hidden_size projection_size layers directions dtype "
+                        "cell direction flags provenance")
 Compound = namedtuple("Compound", "id entry member_count label members")
 Collective = namedtuple("Collective", "id entry count communicator peer kind dtype reduction "
                                       "provenance")
@@ -72,6 +79,7 @@ class Trace:
         self.communicators, self.communicator_ends = {}, []
         self.gemms, self.collectives, self.opaque = {}, {}, {}
         self.matrices, self.compounds = {}, {}
+        self.attentions, self.convolutions, self.rnns, self.lengths = {}, {}, {}, {}
         self.calls, self.counted, self.counters = [], [], {}
         self.host_clock, self.clock_samples = [], []
         self.end = None
@@ -165,6 +173,19 @@ class Trace:
         elif kind == MATRIX_SIGNATURES:
             for r in records("<IIQQQQ9B3xI"):
                 self.matrices[r[0]] = Matrix(r[0], text(r[1]), *r[2:])
+        elif kind == SEQUENCE_LENGTHS:
+            for number, *run in records("<IIII"):
+                self.lengths.setdefault(number, []).append(tuple(run))
+        elif kind == ATTENTION_SIGNATURES:
+            for r in records("<IIIIIIIIIii5B3xI"):
+                self.attentions[r[0]] = Attention(r[0], text(r[1]), *r[2:-1], self.lengths.get(r[-1], []))
+        elif kind == CONVOLUTION_SIGNATURES:
+            for r in records("<15I4B"):
+                self.convolutions[r[0]] = Convolution(r[0], text(r[1]), *r[2:6], r[6:9], r[9:12], r[12:15],
+                                                      *r[15:])
+        elif kind == RNN_SIGNATURES:
+            for r in records("<IIQIIIII5B7x"):
+                self.rnns[r[0]] = Rnn(r[0], text(r[1]), *r[2:])
         elif kind == COMPOUND_SIGNATURES:
             for r in records("<IIIIQQ"):
                 self.compounds[r[0]] = Compound(r[0], text(r[1]), r[2], text(r[3]), [])
