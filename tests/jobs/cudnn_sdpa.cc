@@ -102,7 +102,7 @@ class Wiring {
       } else {
         const int64_t shift = sdpa_.bottom_right ? sdpa_.sq - sdpa_.sk : 0;
         const int64_t window = graph_.Scalar(static_cast<float>(*sdpa_.left + shift));
-        column = graph_.Pointwise(CUDNN_POINTWISE_ADD, column, window, 0, 0, CUDNN_DATA_FLOAT, 3);
+        column = graph_.Pointwise(CUDNN_POINTWISE_ADD, column, window);
       }
       scores = Select(scores, Condition(CUDNN_POINTWISE_CMP_GT, column, row));
     }
@@ -148,7 +148,7 @@ class Wiring {
     return graph_.Pointwise(CUDNN_POINTWISE_GEN_INDEX, scores, 0, 0, 0, CUDNN_DATA_INT32, axis);
   }
   int64_t Shift(cudnnPointwiseMode_t mode, int64_t index, int64_t by) {
-    return graph_.Pointwise(mode, index, by, 0, 0, CUDNN_DATA_INT32, 3);
+    return graph_.Pointwise(mode, index, by, 0, 0, CUDNN_DATA_INT32);
   }
   int64_t Condition(cudnnPointwiseMode_t mode, int64_t x, int64_t b) {
     return graph_.Pointwise(mode, x, b, 0, 0, CUDNN_DATA_BOOLEAN);
