@@ -236,6 +236,25 @@ class Unnested(GraphTest):
         self.assertEqual(self.trace.gemm_flop(), sum(op.flop for op in self.log))
 
 
+class Frontend(harness.JobTest):
+    """NVIDIA's own cudnn-frontend, which finds the library by dlopen and dlsym."""
+
+    def test_each_call_counts_what_ran(self):
+        if not (harness.JOBS / "job_cudnn_frontend").exists():
+            self.skipTest("not built: job_cudnn_frontend, which needs the headers of cudnn-frontend "
+                          "(pip install nvidia-cudnn-frontend, then CUDNN_FRONTEND_HOME)")
+        run = self.bench.good_job("cudnn_frontend", env=DeviceLengths.ENVIRONMENT)
+        log = [op for op in run.log if op.kind in COUNTED]
+        calls = sorted(run.trace.calls, key=lambda call: call.host_begin)
+        self.assertEqual(len(calls), len(log))
+        self.assertEqual(Counter(op.kind for op in log), {"conv": 1, "gemm": 1, "attention": 8})
+        for call, op in zip(calls, log):
+            attention = run.trace.attentions.get(call.signature)
+            if op.kind == "attention":
+                self.assertEqual((attention.provenance, attention_flop(attention)), (EXACT, op.flop), op)
+        self.assertEqual(run.report()["run"]["flop_executed"], sum(op.flop for op in log))
+
+
 class Mix(unittest.TestCase):
     """A step with convolutions, an LSTM, attention forward and backward, a grouped product and FP8."""
 
