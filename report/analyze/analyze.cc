@@ -16,6 +16,7 @@
 #include "report/analyze/ranks.h"
 #include "report/analyze/steps.h"
 #include "report/analyze/summary.h"
+#include "report/analyze/together.h"
 #include "shapes/label.h"
 
 namespace mfutrace::report {
@@ -122,6 +123,34 @@ absl::StatusOr<WindowSummary> SteadySummary(const std::vector<DeviceSummary>& de
             "window; they are left out there");
   }
   return steady;
+}
+
+// Waiting of one rank over its communicators, and how often it kept others waiting.
+void FillWaits(const DeviceSummary& device, const std::vector<GroupWaits>& groups,
+               RankResult& row) {
+  std::set<std::string> own;
+  bool is_known = false;
+  for (size_t i = 0; i < device.communicators.size(); ++i) {
+    own.insert(KeyOf(device.communicators[i]));
+    if (!device.communicator_ops[i].empty() && !device.waits[i].is_known) return;
+    is_known = is_known || device.waits[i].is_known;
+    row.wait_ns = row.wait_ns.value_or(0) + device.waits[i].wait_ns;
+    row.transfer_ns = row.transfer_ns.value_or(0) + device.waits[i].transfer_ns;
+  }
+  if (!is_known) {
+    row.wait_ns = row.transfer_ns = std::nullopt;
+    return;
+  }
+  row.times_last = 0;
+  row.caused_wait_ns = 0;
+  for (const GroupWaits& group : groups) {
+    if (!own.contains(group.key)) continue;
+    for (size_t i = 0; i < group.world_ranks.size(); ++i) {
+      if (group.world_ranks[i] != device.rank) continue;
+      *row.times_last += group.times_last[i];
+      *row.caused_wait_ns += group.caused_ns[i];
+    }
+  }
 }
 
 void FillSteps(const std::vector<DeviceSummary>& devices, RunResult& result) {
@@ -296,6 +325,8 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   }
   AssignRanks(devices, result.quality.notes);
   SortByRank(devices);
+  Together together = PutTogether(devices, result.quality.notes);
+  result.clock = ClockOf(devices, together.clocks);
   const std::optional<int32_t>& only = state_->options.rank;
   result.world_size = WorldSize(devices);
   if (only.has_value()) {
@@ -323,7 +354,10 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   for (const DeviceSummary& device : empty) with_health.push_back(&device);
   MergeQuality(with_health, result.quality);
   result.run = RunSummary(devices, peaks, result.quality.notes);
-  for (const DeviceSummary& device : devices) result.ranks.push_back(RankRow(device));
+  for (const DeviceSummary& device : devices) {
+    result.ranks.push_back(RankRow(device));
+    FillWaits(device, together.waits.groups, result.ranks.back());
+  }
   FillSteps(devices, result);
   if (absl::Status status = FillSteady(devices, state_->options, peaks, result); !status.ok()) {
     return status;
@@ -335,7 +369,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.ops = MergeOps(devices, peak_of,
                         [&](const std::string& gpu) { return peaks.MemoryBytesPerSecond(gpu); });
   NameOpaque(result.ops, result.quality);
-  result.communicators = MergeCommunicators(devices);
+  result.communicators = MergeCommunicators(devices, together.waits.groups);
   for (auto& [rank, compat] : state_->compat_hta) {
     if (!only.has_value() || rank == *only) result.compat_hta.push_back(std::move(compat));
   }

@@ -25,6 +25,7 @@ struct Joined {
   CommunicatorResult row;
   std::map<int32_t, int32_t> world_rank_of;  // by rank in the communicator
   CommunicatorTimes times;
+  int64_t exposed_wait_ns = 0;
   bool has_times = false;
   std::optional<absl::uint128> bytes = absl::uint128(0);
   std::optional<absl::uint128> bus_bytes = absl::uint128(0);
@@ -32,6 +33,9 @@ struct Joined {
 
 void Join(Joined& joined, const DeviceSummary& device, size_t i) {
   joined.times += device.communicator_times[i];
+  for (const std::vector<int64_t>& piece_ns : device.exposed.wait_ns) {
+    if (i < piece_ns.size()) joined.exposed_wait_ns += piece_ns[i];
+  }
   joined.has_times = joined.has_times || device.knowledge != TimeKnowledge::kNothing;
   for (const auto& [kind, calls] : device.communicator_ops[i]) joined.row.ops[kind] += calls;
   for (const auto& [sum, value] :
@@ -43,6 +47,23 @@ void Join(Joined& joined, const DeviceSummary& device, size_t i) {
     } else {
       sum->reset();
     }
+  }
+}
+
+void AddWaits(const GroupWaits& group, Joined& joined) {
+  CommunicatorResult& row = joined.row;
+  row.intervals = group.intervals;
+  row.intervals_unknown = group.intervals_unknown;
+  row.contested = group.contested;
+  if (group.intervals > group.intervals_unknown) {
+    row.wait_ns = group.wait_ns;
+    row.transfer_ns = group.transfer_ns;
+    row.transfer_bus_bytes = group.transfer_bus_bytes;
+    row.exposed_wait_ns = joined.exposed_wait_ns;
+  }
+  if (group.contested == 0) return;
+  for (size_t i = 0; i < group.times_last.size(); ++i) {
+    if (group.world_ranks[i] >= 0) row.times_last[group.world_ranks[i]] += group.times_last[i];
   }
 }
 
@@ -65,13 +86,14 @@ void SummarizeCommunicators(const Timeline& timeline, const std::vector<uint64_t
   }
 }
 
-std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices) {
-  std::map<std::string, Joined> by_id;
+std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices,
+                                                   std::span<const GroupWaits> groups) {
+  std::map<std::string, Joined> by_key;
   Joined unknown;
   for (const DeviceSummary& device : devices) {
     for (size_t i = 0; i < device.communicators.size(); ++i) {
       const Communicator& communicator = device.communicators[i];
-      Joined& joined = by_id[communicator.id];
+      Joined& joined = by_key[KeyOf(communicator)];
       joined.row.id = communicator.id;
       if (joined.row.name.empty()) joined.row.name = communicator.name;
       joined.row.size = std::max(joined.row.size, communicator.size);
@@ -95,10 +117,16 @@ std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary
     if (joined.has_times) {
       joined.row.time_ns = joined.times.union_ns;
       joined.row.exposed_ns = joined.times.shared_ns;
+      joined.row.exposed_exclusive_ns = joined.times.exclusive_ns;
+      joined.row.exposed_touch_ns = joined.times.touch_ns;
     }
     rows.push_back(std::move(joined.row));
   };
-  for (auto& [id, joined] : by_id) finish(joined);
+  for (const GroupWaits& group : groups) {
+    const auto found = by_key.find(group.key);
+    if (found != by_key.end()) AddWaits(group, found->second);
+  }
+  for (auto& [key, joined] : by_key) finish(joined);
   if (unknown.times.union_ns > 0 || !unknown.row.ops.empty()) {
     unknown.row.name = "unknown";
     // Kernels without a call behind them have no bytes to sum.

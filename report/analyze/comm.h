@@ -7,6 +7,7 @@
 
 #include "report/analyze/results.h"
 #include "report/analyze/summary.h"
+#include "report/analyze/waits.h"
 
 namespace mfutrace::report {
 
@@ -16,6 +17,8 @@ void SummarizeCommunicators(const Timeline& timeline, const std::vector<uint64_t
 
 // One row a communicator, most time first. World ranks of members come from the members themselves.
 // Communication outside any known communicator is a row with an empty id, if there is any.
-std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices);
+// Waiting is that of `groups`, as far as they know the communicator.
+std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices,
+                                                   std::span<const GroupWaits> groups);
 
 }  // namespace mfutrace::report

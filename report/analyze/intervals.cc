@@ -18,14 +18,18 @@ struct Edge {
 
 constexpr uint32_t kComputeCode = 0;
 constexpr uint32_t kCopyCode = 1;
-constexpr uint32_t kFirstGroup = 2;
+constexpr uint32_t kCountedCode = 2;  // compute whose FLOPs are counted
+constexpr uint32_t kFirstGroup = 3;
 
 bool ByTime(const Edge& a, const Edge& b) { return a.time_ns < b.time_ns; }
 
-uint32_t CodeOf(const Work& work, uint32_t communicator_count) {
+uint32_t CodeOf(const Work& work, uint32_t communicator_count, const std::vector<bool>* counted) {
   switch (work.work_class) {
-    case WorkClass::kCompute:
-      return kComputeCode;
+    case WorkClass::kCompute: {
+      const bool is_counted =
+          counted != nullptr && work.op < counted->size() && (*counted)[work.op];
+      return is_counted ? kCountedCode : kComputeCode;
+    }
     case WorkClass::kCopy:
       return kCopyCode;
     case WorkClass::kCommunication:
@@ -37,7 +41,7 @@ uint32_t CodeOf(const Work& work, uint32_t communicator_count) {
 // All edges of works that lie inside the cuts, clipped, in order of time. Ends and begins at the
 // same instant may come in any order: the segment between them is empty.
 std::vector<Edge> SortedEdges(std::span<const Work> works, uint32_t communicator_count,
-                              int64_t first_ns, int64_t last_ns) {
+                              int64_t first_ns, int64_t last_ns, const std::vector<bool>* counted) {
   // Stream numbers are dense by contract; a wild one only costs order, so it shares a bucket.
   constexpr uint32_t kMaxStreams = 4096;
   std::vector<size_t> run_begin(2, 0);
@@ -50,7 +54,7 @@ std::vector<Edge> SortedEdges(std::span<const Work> works, uint32_t communicator
   std::vector<Edge> edges(works.size() * 2);
   std::vector<size_t> fill(run_begin.begin(), run_begin.end() - 1);
   for (const Work& work : works) {
-    const uint32_t code = CodeOf(work, communicator_count) << 1;
+    const uint32_t code = CodeOf(work, communicator_count, counted) << 1;
     const int64_t begin_ns = std::clamp(work.time.begin_ns, first_ns, last_ns);
     const int64_t end_ns =
         std::clamp(std::max(work.time.begin_ns, work.time.end_ns), first_ns, last_ns);
@@ -91,8 +95,9 @@ class Counter {
   void Apply(uint32_t code) {
     const bool is_begin = (code & 1) != 0;
     const uint32_t what = code >> 1;
-    if (what == kComputeCode) {
+    if (what == kComputeCode || what == kCountedCode) {
       compute_ += is_begin ? 1 : -1;
+      if (what == kCountedCode) counted_ += is_begin ? 1 : -1;
     } else if (what == kCopyCode) {
       copy_ += is_begin ? 1 : -1;
     } else {
@@ -105,25 +110,32 @@ class Counter {
            (copy_ > 0 ? kInCopy : 0);
   }
 
-  // Credits a segment of `length_ns` in the present state to the active communicators.
-  void Credit(int64_t length_ns) {
-    if (active_.empty()) return;
+  bool is_counted() const { return counted_ > 0; }
+  bool is_compute() const { return compute_ > 0; }
+  std::span<const uint32_t> active() const { return active_; }
+
+  // Credits a segment of `length_ns` in the present state to the active communicators. Returns how
+  // much of the exposed time each of them got.
+  std::span<const int64_t> Credit(int64_t length_ns) {
+    shares_ns_.assign(active_.size(), 0);
+    if (active_.empty()) return shares_ns_;
     const bool is_exposed = compute_ <= 0;
     const auto count = static_cast<int64_t>(active_.size());
-    const int64_t share_ns = length_ns / count;
-    const int64_t rest_ns = length_ns % count;
+    if (is_exposed) {
+      std::fill(shares_ns_.begin(), shares_ns_.end(), length_ns / count);
+      for (int64_t i = 0; i < length_ns % count; ++i) {
+        shares_ns_[static_cast<size_t>(turn_++ % static_cast<uint64_t>(count))] += 1;
+      }
+    }
     for (size_t i = 0; i < active_.size(); ++i) {
       CommunicatorTimes& times = groups_[active_[i]];
       times.union_ns += length_ns;
       if (!is_exposed) continue;
       times.touch_ns += length_ns;
-      times.shared_ns += share_ns;
+      times.shared_ns += shares_ns_[i];
       if (count == 1) times.exclusive_ns += length_ns;
     }
-    if (!is_exposed) return;
-    for (int64_t i = 0; i < rest_ns; ++i) {
-      groups_[active_[static_cast<size_t>(turn_++ % static_cast<uint64_t>(count))]].shared_ns += 1;
-    }
+    return shares_ns_;
   }
 
   std::vector<CommunicatorTimes> TakeGroups() { return std::move(groups_); }
@@ -141,16 +153,19 @@ class Counter {
   }
 
   int64_t compute_ = 0;
+  int64_t counted_ = 0;
   int64_t copy_ = 0;
   uint64_t turn_ = 0;
   std::vector<int64_t> depth_;
-  std::vector<uint32_t> active_;  // ascending: results do not depend on the order of equal edges
+  std::vector<uint32_t> active_;    // ascending: results do not depend on the order of equal edges
+  std::vector<int64_t> shares_ns_;  // of the last credited segment, by place in active_
   std::vector<CommunicatorTimes> groups_;
 };
 
 }  // namespace
 
 StateTimes& StateTimes::operator+=(const StateTimes& other) {
+  counted_ns += other.counted_ns;
   for (size_t i = 0; i < ns.size(); ++i) ns[i] += other.ns[i];
   return *this;
 }
@@ -177,12 +192,14 @@ CommunicatorTimes& CommunicatorTimes::operator+=(const CommunicatorTimes& other)
 }
 
 SweepResult Sweep(std::span<const Work> works, uint32_t communicator_count,
-                  std::span<const int64_t> cuts) {
+                  std::span<const int64_t> cuts, const SweepExtras& extras) {
   SweepResult result;
   result.communicators.resize(communicator_count + 1);
   if (cuts.size() < 2) return result;
   result.pieces.resize(cuts.size() - 1);
-  const std::vector<Edge> edges = SortedEdges(works, communicator_count, cuts.front(), cuts.back());
+  result.shared_ns.resize(cuts.size() - 1);
+  const std::vector<Edge> edges =
+      SortedEdges(works, communicator_count, cuts.front(), cuts.back(), extras.is_counted);
   Counter counter(communicator_count + 1);
   int64_t now_ns = cuts.front();
   size_t piece = 0;
@@ -190,13 +207,23 @@ SweepResult Sweep(std::span<const Work> works, uint32_t communicator_count,
     while (now_ns < to_ns) {
       while (cuts[piece + 1] <= now_ns) ++piece;
       const int64_t stop_ns = std::min(to_ns, cuts[piece + 1]);
+      const std::span<const int64_t> shared_ns = counter.Credit(stop_ns - now_ns);
       result.pieces[piece].ns[counter.state()] += stop_ns - now_ns;
+      if (counter.is_counted()) result.pieces[piece].counted_ns += stop_ns - now_ns;
+      if (!shared_ns.empty() && !counter.is_compute()) {
+        std::vector<int64_t>& sums_ns = result.shared_ns[piece];
+        sums_ns.resize(communicator_count + 1, 0);
+        for (size_t i = 0; i < shared_ns.size(); ++i) sums_ns[counter.active()[i]] += shared_ns[i];
+      }
+      if (extras.visitor != nullptr) {
+        extras.visitor->OnStretch({now_ns, stop_ns}, counter.is_compute(), counter.active(),
+                                  shared_ns);
+      }
       now_ns = stop_ns;
     }
   };
   for (size_t i = 0; i < edges.size();) {
     const int64_t time_ns = edges[i].time_ns;
-    counter.Credit(time_ns - now_ns);
     advance(time_ns);
     for (; i < edges.size() && edges[i].time_ns == time_ns; ++i) counter.Apply(edges[i].code);
   }

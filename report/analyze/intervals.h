@@ -52,6 +52,7 @@ inline constexpr uint32_t kInCopy = 4;
 // Time spent in each of the 8 states. A mergeable sum.
 struct StateTimes {
   std::array<int64_t, 8> ns = {};
+  int64_t counted_ns = 0;  // |K|: compute whose FLOPs are counted; part of compute
 
   StateTimes& operator+=(const StateTimes& other);
   int64_t window_ns() const;  // all states
@@ -76,14 +77,31 @@ struct CommunicatorTimes {
 struct SweepResult {
   std::vector<StateTimes> pieces;  // [cuts[i], cuts[i+1])
   std::vector<CommunicatorTimes>
-      communicators;  // in [cuts.front(), cuts.back()); last: without one
+      communicators;                            // in [cuts.front(), cuts.back()); last: without one
+  std::vector<std::vector<int64_t>> shared_ns;  // by piece, then communicator; empty = all zero
+};
+
+// Sees the sweep go by, one stretch of unchanging state after another, without gaps. Stretches end
+// at cuts and at every begin and end of a work.
+class SweepVisitor {
+ public:
+  virtual ~SweepVisitor() = default;
+  // `active` communicators, ascending; `shared_ns` are their parts of exposed time (all zero while
+  // something computes), which sum to the stretch.
+  virtual void OnStretch(const Interval& stretch, bool is_compute, std::span<const uint32_t> active,
+                         std::span<const int64_t> shared_ns) = 0;
+};
+
+struct SweepExtras {
+  const std::vector<bool>* is_counted = nullptr;  // by Work::op: FLOPs are counted
+  SweepVisitor* visitor = nullptr;
 };
 
 // Measures `works` between consecutive `cuts` (ascending, at least two). Work outside is clipped,
 // work that ends no later than it begins takes no time. Communication whose communicator is
 // kNoIndex (or out of range) is the last entry of `communicators`.
 SweepResult Sweep(std::span<const Work> works, uint32_t communicator_count,
-                  std::span<const int64_t> cuts);
+                  std::span<const int64_t> cuts, const SweepExtras& extras = {});
 
 // True if the five parts of a split sum to `window_ns`, and none is negative.
 bool SumsToWindow(const StateTimes& times, int64_t window_ns);

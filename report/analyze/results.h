@@ -57,6 +57,26 @@ struct WindowSummary {
   TimeSplit split;                                        // summed over devices
 };
 
+// Where a rank's clock stands against the first rank's. Unknown for ranks that no collective, no
+// message and no host connects to it.
+struct ClockOffset {
+  int32_t rank = -1;
+  int32_t device = -1;
+  std::optional<int64_t> offset_ns;  // to be added to the rank's own times
+  std::optional<double> drift_ppm;
+  std::optional<int64_t> residual_ns;  // interquartile range of what is left
+};
+
+struct ClockResult {
+  std::vector<ClockOffset> offsets;
+  std::optional<int64_t> residual_ns;  // the largest; no skew below it means anything
+  // Between the first and the last end of a collective, aligned.
+  std::optional<int64_t> end_spread_median_ns;
+  std::optional<int64_t> end_spread_p95_ns;
+  std::optional<int64_t> end_spread_max_ns;
+  uint64_t collectives = 0;
+};
+
 struct RankResult {
   int32_t rank = -1;
   int32_t device = -1;
@@ -66,6 +86,11 @@ struct RankResult {
   std::optional<Flop> flop_model;
   uint64_t dropped = 0;
   uint64_t untimed = 0;
+  // Of the time in collectives; unknown unless it is known of all of them.
+  std::optional<int64_t> wait_ns;
+  std::optional<int64_t> transfer_ns;
+  std::optional<uint64_t> times_last;     // began last in a collective that everybody joins
+  std::optional<int64_t> caused_wait_ns;  // of the others, summed over them
 };
 
 struct StepResult {
@@ -107,6 +132,17 @@ struct CommunicatorResult {
   std::optional<absl::uint128> bus_bytes;
   std::optional<int64_t> time_ns;     // per device unions, summed over ranks
   std::optional<int64_t> exposed_ns;  // shared split: sums to the run's exposed time
+  std::optional<int64_t> exposed_exclusive_ns;
+  std::optional<int64_t> exposed_touch_ns;
+  std::optional<int64_t> exposed_wait_ns;  // of exposed_ns
+  // Over ranks, of collectives whose waiting is known.
+  std::optional<int64_t> wait_ns;
+  std::optional<int64_t> transfer_ns;
+  std::optional<absl::uint128> transfer_bus_bytes;  // moved in transfer_ns
+  uint64_t intervals = 0;                           // collectives x ranks
+  uint64_t intervals_unknown = 0;                   // of them, without a known wait
+  std::map<int32_t, uint64_t> times_last;           // by world rank
+  uint64_t contested = 0;                           // collectives of which somebody was last
 };
 
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
@@ -133,7 +169,8 @@ struct RunResult {
   std::optional<WindowSummary> steady;
   uint32_t steady_first_step = 0;
   uint32_t steady_last_step = 0;
-  std::string steps_found_by;  // "marks", "period", "" = no steps
+  std::string steps_found_by;        // "marks", "period", "" = no steps
+  std::optional<ClockResult> clock;  // of several devices with something in common
   std::vector<RankResult> ranks;
   std::vector<StepResult> steps;
   std::vector<OpResult> ops;  // most time first, then most FLOPs

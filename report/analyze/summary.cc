@@ -30,6 +30,11 @@ size_t PieceOf(const std::vector<int64_t>& borders, int64_t time_ns) {
                              borders.begin());
 }
 
+void AddTo(std::vector<int64_t>& sums, const std::vector<int64_t>& values) {
+  if (sums.size() < values.size()) sums.resize(values.size(), 0);
+  for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
+}
+
 bool HasWork(const Timeline& timeline) { return !timeline.works.empty(); }
 
 // First GPU begin to last GPU end. Where calls without GPU times come before the first timed one or
@@ -75,9 +80,20 @@ absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
   cuts.push_back(window.end_ns);
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
-  const SweepResult sweep =
-      Sweep(timeline.works, static_cast<uint32_t>(timeline.communicators.size()), cuts);
+  std::vector<bool> is_counted;
+  for (const Op& op : timeline.ops) {
+    is_counted.push_back(op.flop_executed.has_value() && op.kind != shapes::OpKind::kCollective);
+  }
+  CollectiveCollector collector(timeline);
+  SweepResult sweep = Sweep(timeline.works, static_cast<uint32_t>(timeline.communicators.size()),
+                            cuts, {&is_counted, &collector});
+  summary.collectives = collector.Take();
   summary.communicator_times = sweep.communicators;
+  const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::device);
+  summary.exposed.shared_ns.resize(borders.size() + 1);
+  for (size_t i = 0; i < sweep.shared_ns.size(); ++i) {
+    AddTo(summary.exposed.shared_ns[PieceOf(borders, cuts[i])], sweep.shared_ns[i]);
+  }
   summary.times = Between(cuts, sweep.pieces, window.begin_ns, window.end_ns);
   if (!SumsToWindow(summary.times, summary.window_ns)) return NotWhole(timeline.path, "the run");
   for (size_t k = 0; k < steps.windows.size(); ++k) {
@@ -239,6 +255,15 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline) {
   SummarizeOps(timeline, calls_by_op, summary);
   SummarizeCommunicators(timeline, calls_by_op, summary);
   return summary;
+}
+
+std::vector<int64_t> StepBorders(const DeviceSummary& device) {
+  std::vector<int64_t> borders;
+  for (const StepSums& step : device.steps) {
+    borders.push_back(step.window.begin_ns);
+    borders.push_back(step.window.end_ns);
+  }
+  return borders;
 }
 
 StepRange RangeOf(const DeviceSummary& device, size_t first, size_t last) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "report/analyze/collectives.h"
 #include "report/analyze/intervals.h"
 #include "report/analyze/results.h"
 #include "report/analyze/split.h"
@@ -43,6 +44,20 @@ struct StraddlingCalls {
   FlopSums flop;
 };
 
+// Exposed time of each communicator, as pieces of the run see it: piece 0 is before the first step,
+// 2k + 1 step k, 2k + 2 what follows it. An empty row is all zero.
+struct ExposedByPiece {
+  std::vector<std::vector<int64_t>> shared_ns;   // exact; sums over communicators to exposed
+  std::vector<std::vector<int64_t>> matched_ns;  // of it, in collectives whose waiting is known
+  std::vector<std::vector<int64_t>> wait_ns;     // of that, waiting
+};
+
+struct CommunicatorWaits {
+  bool is_known = false;  // of all its collectives
+  int64_t wait_ns = 0;
+  int64_t transfer_ns = 0;
+};
+
 struct DeviceSummary {
   SourceKind source = SourceKind::kNative;
   std::string path;
@@ -69,7 +84,10 @@ struct DeviceSummary {
   std::optional<KernelTimes> kernel_ns;  // where every kernel is known
 
   std::vector<Communicator> communicators;
-  std::vector<CommunicatorTimes> communicator_times;              // last: without a communicator
+  std::vector<CommunicatorTimes> communicator_times;  // last: without a communicator
+  ExposedByPiece exposed;
+  DeviceCollectives collectives;                                  // until ranks are together
+  std::vector<CommunicatorWaits> waits;                           // by communicator, once they are
   std::vector<std::map<std::string, uint64_t>> communicator_ops;  // the same order, to the end
   std::vector<std::optional<absl::uint128>> communicator_bytes;
   std::vector<std::optional<absl::uint128>> communicator_bus_bytes;
@@ -86,6 +104,10 @@ absl::Status NotWhole(const std::string& path, const std::string& window);
 
 // Calls of each operation that ran: recorded and counted ones, captured ones left out.
 std::vector<uint64_t> CallsByOp(const Timeline& timeline);
+
+// Borders of steps on the device's clock: begin, end, begin, end ... A time's piece is how many
+// borders are at or before it.
+std::vector<int64_t> StepBorders(const DeviceSummary& device);
 
 // Steps [first, last] of a device as one window.
 struct StepRange {

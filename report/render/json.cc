@@ -104,6 +104,30 @@ std::string CoverageText(const std::optional<std::map<std::string, double>>& cov
   return object.Text();
 }
 
+std::string ClockText(const std::optional<ClockResult>& clock) {
+  if (!clock.has_value()) return "null";
+  std::string offsets;
+  for (const ClockOffset& offset : clock->offsets) {
+    Object object;
+    object.Add("rank", RankOrNull(offset.rank))
+        .Add("device", RankOrNull(offset.device))
+        .Add("offset_ns", Value(offset.offset_ns))
+        .Add("drift_ppm", Value(offset.drift_ppm))
+        .Add("residual_ns", Value(offset.residual_ns));
+    offsets += (offsets.empty() ? "" : ", ") + object.Text();
+  }
+  Object spread;
+  spread.Add("median_ns", Value(clock->end_spread_median_ns))
+      .Add("p95_ns", Value(clock->end_spread_p95_ns))
+      .Add("max_ns", Value(clock->end_spread_max_ns));
+  return Object()
+      .Add("offsets", "[" + offsets + "]")
+      .Add("residual_ns", Value(clock->residual_ns))
+      .Add("end_spread", spread.Text())
+      .Add("collectives", Value(clock->collectives))
+      .Text();
+}
+
 std::string WindowText(const RunResult& result, const WindowSummary& window) {
   Object object;
   object.Add("gpu", TextOrNull(result.gpu))
@@ -120,7 +144,9 @@ std::string WindowText(const RunResult& result, const WindowSummary& window) {
       .Add("mfu", Value(window.mfu))
       .Add("hfu", Value(window.hfu))
       .Add("timing", TextOrNull(result.timing))
-      .Add("coverage", CoverageText(window.coverage));
+      .Add("coverage", CoverageText(window.coverage))
+      .Add("steps_found_by", TextOrNull(result.steps_found_by))
+      .Add("clock", ClockText(result.clock));
   return object.Text();
 }
 
@@ -130,7 +156,11 @@ std::string RankText(const RankResult& rank) {
   AddTimes(rank.split, object);
   object.Add("flop_executed", Value(rank.flop_executed))
       .Add("dropped", Value(rank.dropped))
-      .Add("untimed", Value(rank.untimed));
+      .Add("untimed", Value(rank.untimed))
+      .Add("wait_ns", Value(rank.wait_ns))
+      .Add("transfer_ns", Value(rank.transfer_ns))
+      .Add("times_last", Value(rank.times_last))
+      .Add("caused_wait_ns", Value(rank.caused_wait_ns));
   return object.Text();
 }
 
@@ -172,6 +202,16 @@ std::string RankListText(const std::vector<int32_t>& ranks) {
   return text + "]";
 }
 
+// {"rank": times}; null where nobody's waiting is known.
+std::string TimesLastText(const CommunicatorResult& communicator) {
+  if (!communicator.wait_ns.has_value()) return "null";
+  Object object;
+  for (const auto& [rank, times] : communicator.times_last) {
+    object.Add(std::to_string(rank), Value(times));
+  }
+  return object.Text();
+}
+
 std::string CommunicatorText(const CommunicatorResult& communicator) {
   Object ops;
   for (const auto& [name, calls] : communicator.ops) ops.Add(name, Value(calls));
@@ -183,7 +223,15 @@ std::string CommunicatorText(const CommunicatorResult& communicator) {
       .Add("ops", ops.Text())
       .Add("bytes", Value(communicator.bytes))
       .Add("time_ns", Value(communicator.time_ns))
-      .Add("exposed_ns", Value(communicator.exposed_ns));
+      .Add("exposed_ns", Value(communicator.exposed_ns))
+      .Add("exposed_shared_ns", Value(communicator.exposed_ns))
+      .Add("exposed_exclusive_ns", Value(communicator.exposed_exclusive_ns))
+      .Add("exposed_touch_ns", Value(communicator.exposed_touch_ns))
+      .Add("exposed_wait_ns", Value(communicator.exposed_wait_ns))
+      .Add("wait_ns", Value(communicator.wait_ns))
+      .Add("transfer_ns", Value(communicator.transfer_ns))
+      .Add("transfer_bus_bytes", Value(communicator.transfer_bus_bytes))
+      .Add("times_last", TimesLastText(communicator));
   return object.Text();
 }
 

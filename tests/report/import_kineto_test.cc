@@ -85,7 +85,7 @@ TEST_F(KinetoReference, UnionsAreEqualToTheNanosecond) {
     SCOPED_TRACE(entry.name.GetString());
     const Timeline* timeline = Find(entry.name.GetString());
     ASSERT_NE(timeline, nullptr);
-    const Sweep sweep = SweepOf(timeline->works);
+    const StateSweep sweep = SweepOf(timeline->works);
     const rapidjson::Value& whole = entry.value["whole"];
     EXPECT_EQ(sweep.window_ns, whole["window_ns"].GetInt64());
     const auto expect = [&](const char* name, bool (*is_counted)(bool, bool, bool)) {
@@ -204,7 +204,7 @@ TEST_F(KinetoReference, StepsHoldWhatTheyLaunched) {
           }
         }
         EXPECT_EQ(static_cast<int64_t>(works.size()), launched["n_gpu_events"].GetInt64());
-        const Sweep sweep = SweepOf(works);
+        const StateSweep sweep = SweepOf(works);
         EXPECT_EQ(sweep.window_ns, launched["window_ns"].GetInt64());
         EXPECT_EQ(sweep.Sum([](bool c, bool, bool) { return c; }),
                   launched["compute_union_ns"].GetInt64());

@@ -33,7 +33,7 @@ inline bool LoadReference(const std::string& path, rapidjson::Document* document
 
 // Lengths of the eight states (in compute, in communication, in copy), by counting how many
 // intervals of each class are open between neighbouring edges.
-struct Sweep {
+struct StateSweep {
   int64_t window_ns = 0;
   int64_t state_ns[8] = {};  // bit 0 compute, bit 1 communication, bit 2 copy
 
@@ -48,14 +48,14 @@ struct Sweep {
   }
 };
 
-inline Sweep SweepOf(const std::vector<Work>& works) {
+inline StateSweep SweepOf(const std::vector<Work>& works) {
   std::map<int64_t, std::vector<std::pair<int, int>>> edges;
   for (const Work& work : works) {
     const int work_class = static_cast<int>(work.work_class);
     edges[work.time.begin_ns].emplace_back(work_class, 1);
     edges[work.time.end_ns].emplace_back(work_class, -1);
   }
-  Sweep sweep;
+  StateSweep sweep;
   int open[3] = {};
   int64_t last_ns = edges.empty() ? 0 : edges.begin()->first;
   for (const auto& [time_ns, changes] : edges) {

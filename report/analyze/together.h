@@ -1,0 +1,30 @@
+// Everything that needs several ranks at once: clocks, waiting, who came last. Called once, when
+// all timelines are in; it uses up the records of collectives.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/analyze/clocks.h"
+#include "report/analyze/match.h"
+#include "report/analyze/results.h"
+#include "report/analyze/summary.h"
+#include "report/analyze/waits.h"
+
+namespace mfutrace::report {
+
+struct Together {
+  MatchResult match;
+  Clocks clocks;
+  WaitResult waits;
+};
+
+// Fills DeviceSummary::waits and the waiting in DeviceSummary::exposed. What could not be put
+// together is a sentence in `notes`.
+Together PutTogether(std::vector<DeviceSummary>& devices, std::vector<std::string>& notes);
+
+// nullopt for one device, or where nothing connects any two.
+std::optional<ClockResult> ClockOf(const std::vector<DeviceSummary>& devices, const Clocks& clocks);
+
+}  // namespace mfutrace::report
