@@ -223,6 +223,40 @@ class DeviceLengths(Graphs):
                          sum(op.flop for op in self.log if op.flop not in BANDS.values()))
 
 
+class CudaGraphs(unittest.TestCase):
+    """Graphs captured and replayed, and put into CUDA graphs by cuDNN itself: what each launch ran."""
+
+    @classmethod
+    def setUpClass(cls):
+        harness.require(harness.SIMGPU, harness.PRELOAD, harness.TOOL, harness.JOBS / "job_cudnn_graphs")
+        cls.bench = harness.Bench()
+        cls.run_ = cls.bench.good_job("cudnn_graphs", "--graphs")
+        cls.report = cls.run_.report()
+        cls.log = [op for op in cls.run_.log if op.kind in COUNTED]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.bench.close()
+
+    def logged(self, kind, function):
+        found = [op for op in self.log if (op.kind, op.function) == (kind, function)]
+        return len(found), sum(op.flop for op in found)
+
+    def ran(self, label):
+        found = [op for op in self.report["ops"] if op["label"].startswith(label)]
+        return sum(op["calls"] for op in found), sum(op["flop_executed"] for op in found)
+
+    def test_each_replay_counts_what_was_captured(self):
+        self.assertEqual(self.ran("conv fwd"), self.logged("conv", "cudnnBackendExecute"))
+        calls, flop = self.logged("attention", "cudnnBackendExecute")
+        self.assertEqual(self.ran("sdpa")[0], calls)
+        self.assertGreater(self.ran("sdpa")[1], flop)
+
+    def test_each_launch_counts_what_cudnn_put_in(self):
+        self.assertEqual(self.ran("conv dgrad"), self.logged("conv", "cudnnBackendPopulateCudaGraph"))
+        self.assertEqual(self.ran("conv wgrad"), self.logged("conv", "cudnnBackendUpdateCudaGraph"))
+
+
 class Unnested(GraphTest):
     """Where cuDNN does not hand a product on, it is counted as where it does."""
 
