@@ -1,10 +1,12 @@
-// Makes the library calls of a list, one line each: what a model's step asks of cuBLAS, without the
-// model.
+// Makes the library calls of a list, one line each: what a model's step asks of cuBLAS and cuDNN,
+// without the model.
 //
 //   replay_calls FILE
 //
 //   gemm ENTRY M N K BATCH COUNT     ENTRY: ex, lt, strided; bf16, sums in f32
 //   grouped COUNT M N K [M N K ...]  one group a triple
+//   attention PASS HEADS_Q HEADS_KV D_QK D_V MASK COUNT BATCH S_Q S_K [BATCH S_Q S_K ...]
+//       PASS: fwd, bwd; MASK: none, causal_tl, causal_br; a cuDNN graph for each triple
 //
 // Every line is called COUNT times. Operands are addresses that nobody reads: a simulated library
 // looks at shapes alone, and shapes here are of any size.
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "check.h"
+#include "cudnn_sdpa.h"
 
 namespace {
 
@@ -40,12 +43,15 @@ class Libraries {
     Check(cublasCreate(&blas_));
     Check(cublasSetStream(blas_, stream_));
     Check(cublasLtCreate(&lt_));
+    Check(cudnnCreate(&dnn_));
+    Check(cudnnSetStream(dnn_, stream_));
     Check(cudaMalloc(&memory_, 1 << 20));
   }
   Libraries(const Libraries&) = delete;
   Libraries& operator=(const Libraries&) = delete;
   ~Libraries() {
     Check(cudaStreamSynchronize(stream_));
+    Check(cudnnDestroy(dnn_));
     Check(cublasLtDestroy(lt_));
     Check(cublasDestroy(blas_));
   }
@@ -93,6 +99,13 @@ class Libraries {
         m.data(), static_cast<int64_t>(count), sizes.data(), CUBLAS_COMPUTE_32F));
   }
 
+  void Attention(const jobs::Sdpa& sdpa, bool is_backward, int64_t count) {
+    jobs::Graph graph(dnn_);
+    (is_backward ? jobs::BuildComposedBackward : jobs::BuildComposedForward)(sdpa, &graph);
+    graph.Build();
+    for (int64_t i = 0; i < count; ++i) graph.Execute();
+  }
+
   cudaStream_t stream() const { return stream_; }
 
  private:
@@ -109,6 +122,7 @@ class Libraries {
   cudaStream_t stream_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   cublasLtHandle_t lt_ = nullptr;
+  cudnnHandle_t dnn_ = nullptr;
   void* memory_ = nullptr;
 };
 
@@ -143,6 +157,21 @@ int64_t Replay(Libraries& libraries, std::istringstream words) {
     if (shapes.empty()) return 0;
     for (int64_t i = 0; i < count; ++i) libraries.Grouped(shapes);
     return count;
+  }
+  if (what == "attention") {
+    std::string pass, mask;
+    jobs::Sdpa sdpa;
+    int64_t count = 0;
+    int64_t graphs = 0;
+    words >> pass >> sdpa.hq >> sdpa.hk >> sdpa.dqk >> sdpa.dv >> mask >> count;
+    if (pass != "fwd" && pass != "bwd") return 0;
+    if (mask != "none" && mask != "causal_tl" && mask != "causal_br") return 0;
+    if (mask != "none") sdpa.right = 0;
+    sdpa.bottom_right = mask == "causal_br";
+    for (; words >> sdpa.b >> sdpa.sq >> sdpa.sk; ++graphs) {
+      libraries.Attention(sdpa, pass == "bwd", count);
+    }
+    return graphs * count;
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ Format FormatOf(cudnnDataType_t type);
 // is taken of.
 uint64_t KeptPairs(const Graph& graph, const Bindings& bindings, const Node& exponent,
                    const Node& scores);
+// The same by whole stretches of keys, for long sequences; nullopt where their mask is none of
+// stretches, or depends on the device's data.
+std::optional<uint64_t> KeptPairsByLines(const Graph& graph, const Bindings& bindings,
+                                         const Node& exponent, const Node& scores);
 // The i-th integer of a tensor in device memory; `otherwise` where it has no address.
 int64_t ReadInteger(const Graph& graph, const Bindings& bindings, int64_t uid, int64_t index,
                     int64_t otherwise);

@@ -4,6 +4,7 @@
 // is masked.
 #include <cfloat>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <unordered_map>
 
@@ -147,6 +148,12 @@ class Evaluator {
   std::unordered_map<int64_t, Row> rows_;
 };
 
+// Pairs of all sequences that are still looked at one by one.
+uint64_t MostPairs() {
+  const char* text = std::getenv("SIMGPU_MASK_PAIRS");
+  return text == nullptr ? uint64_t{1} << 18 : std::strtoull(text, nullptr, 10);
+}
+
 bool IndexesAxis(const Graph& graph, int64_t axis) {
   for (const Node& node : graph.nodes) {
     if (node.is_pointwise("GEN_INDEX") && node.numbers.at("axis").front() == axis) return true;
@@ -186,6 +193,11 @@ uint64_t KeptPairs(const Graph& graph, const Bindings& bindings, const Node& exp
              tensor.elements() == 1;
   }
   const int64_t distinct_sequences = alike ? 1 : batch;
+  if (static_cast<uint64_t>(batch) * static_cast<uint64_t>(queries) * static_cast<uint64_t>(keys) >
+      MostPairs()) {
+    const std::optional<uint64_t> by_lines = KeptPairsByLines(graph, bindings, exponent, scores);
+    if (by_lines) return *by_lines;
+  }
   // All heads are masked alike unless a condition looks at the head.
   const int64_t distinct_heads = IndexesAxis(graph, 1) ? heads : 1;
   Evaluator evaluator(graph, bindings, keys);
