@@ -2,21 +2,123 @@
 #include "interpose/observe_cudnn_graph.h"
 
 #include "interpose/cudnn_handle.h"
+#include "interpose/cudnn_packs.h"
+#include "interpose/cudnn_plans.h"
 
 namespace mfutrace::interpose::observe {
+namespace {
 
-void CudnnExecute::Before(HookedCall& call, Pointer handle, Pointer, Pointer) {
-  const uint32_t signature = InternOpaque(call.entry, "plan not readable");
-  void* stream = nullptr;
-  if (CudnnStreamOf(*call.library, handle, &stream)) {
-    Begin(call, signature, stream);
+using shapes::Provenance;
+using Kind = CudnnOperation::Kind;
+
+// What one run of a plan is, as the recorder takes it.
+struct Run {
+  uint32_t signature = 0;
+  // Attention that is the whole run and whose lengths lie on the device.
+  bool is_lengthy = false;
+  shapes::Attention attention;
+  DeviceLengths lengths;
+};
+
+bool SideOf(const CudnnLengths& lengths, const CudnnPack& pack, DeviceLengths::Side* side) {
+  if (!lengths.is_set) return true;
+  side->data = pack.Find(lengths.uid);
+  side->is_wide = lengths.is_wide;
+  side->is_offsets = lengths.is_offsets;
+  side->divisor = lengths.divisor;
+  return side->data != nullptr && lengths.divisor != 0;
+}
+
+uint32_t Intern(const CudnnOperation& operation, const CudnnPack& pack, Entry entry, Run* run) {
+  switch (operation.kind) {
+    case Kind::kGemm: {
+      const uint32_t gemm = InternGemm(operation.gemm, 0, entry, operation.provenance);
+      if (!operation.is_grouped) return gemm;
+      const CompoundPart part = {gemm, 1};
+      const uint32_t grouped = InternCompound(entry, &part, 1, "moe grouped matmul");
+      return grouped != 0 ? grouped : gemm;
+    }
+    case Kind::kConvolution:
+      return InternConvolution(operation.convolution, entry, operation.provenance);
+    case Kind::kAttention: {
+      bool has_lengths = false;
+      const Provenance provenance =
+          ResolveCudnnAttention(operation, pack, &run->attention, &has_lengths);
+      const CudnnMask& mask = operation.mask;
+      run->is_lengthy = has_lengths && SideOf(mask.queries, pack, &run->lengths.q) &&
+                        SideOf(mask.keys, pack, &run->lengths.k);
+      run->lengths.sequences = static_cast<uint32_t>(run->attention.batch);
+      const bool lengths_vary = mask.queries.is_set || mask.keys.is_set;
+      return InternAttention(run->attention, lengths_vary ? kLengthsOnDevice : 0, entry,
+                             provenance);
+    }
+    case Kind::kNamed:
+      break;
+  }
+  return InternOpaque(entry, operation.name);
+}
+
+void Describe(const CudnnWork& work, const CudnnPack& pack, Entry entry, Run* run) {
+  CompoundPart parts[CudnnWork::kMaxOperations];
+  for (uint32_t i = 0; i < work.count; ++i) {
+    parts[i] = {Intern(work.operations[i], pack, entry, run), 1};
+  }
+  run->signature = parts[0].signature;
+  if (work.count == 1) return;
+  run->is_lengthy = false;
+  const uint32_t all = InternCompound(entry, parts, work.count, nullptr);
+  if (all != 0) run->signature = all;
+}
+
+void Describe(const HookedCall& call, Pointer plan, Pointer variant_pack, Run* run) {
+  const CudnnWork* work = WorkOfCudnnPlan(*call.library, plan);
+  if (work == nullptr) {
+    run->signature = InternOpaque(call.entry, "cudnn graph: plan not readable");
+    return;
+  }
+  CudnnPack pack;
+  pack.uid_count = 0;
+  pack.pointer_count = 0;
+  pack.override_count = 0;
+  pack.is_unreadable = false;
+  if (work->needs_pack || CudnnPacksReplaceShapes()) FindCudnnPack(variant_pack, &pack);
+  if (pack.override_count == 0 && !pack.is_unreadable) {
+    Describe(*work, pack, call.entry, run);
+    return;
+  }
+  CudnnWork resized;
+  if (WorkOfCudnnPlan(*call.library, plan, pack, &resized)) {
+    Describe(resized, pack, call.entry, run);
   } else {
-    BeginUntimed(call, signature);
+    run->signature = InternOpaque(call.entry, "cudnn graph: dimensions of the run not readable");
+  }
+}
+
+}  // namespace
+
+void CudnnExecute::Before(HookedCall& call, Pointer handle, Pointer plan, Pointer variant_pack) {
+  Run run;
+  Describe(call, plan, variant_pack, &run);
+  void* stream = nullptr;
+  if (!CudnnStreamOf(*call.library, handle, &stream)) {
+    BeginUntimed(call, run.signature);
+  } else if (run.is_lengthy) {
+    BeginAttention(call, run.attention, run.lengths, stream);
+  } else {
+    Begin(call, run.signature, stream);
   }
 }
 
 void CudnnIntoCudaGraph::Before(HookedCall&, Pointer, Pointer, Pointer, Pointer) {}
 
-void CudnnDestroy::Before(HookedCall&, Pointer) {}
+void CudnnSetAttribute::Before(HookedCall&, Pointer descriptor, int attribute, int, int64_t count,
+                               Pointer data) {
+  NoteCudnnPack(descriptor, attribute, count, data);
+}
+
+void CudnnDestroy::Before(HookedCall&, Pointer descriptor) {
+  ForgetCudnnPack(descriptor);
+  ForgetCudnnPlan(descriptor);
+}
 
 }  // namespace mfutrace::interpose::observe

@@ -1,5 +1,6 @@
-// Observers of cuDNN's graph interface: an execution plan that runs, and one whose work goes into a
-// CUDA graph. Everything else that builds plans passes unobserved.
+// Observers of cuDNN's graph interface: an execution plan that runs, one whose work goes into a
+// CUDA graph, and what must be noted while descriptors are made because nothing tells it
+// afterwards.
 #pragma once
 
 #include "interpose/observe.h"
@@ -14,6 +15,11 @@ struct CudnnExecute : EndsPlainly {
 struct CudnnIntoCudaGraph : EndsPlainly {
   static void Before(HookedCall& call, Pointer handle, Pointer plan, Pointer variant_pack,
                      Pointer cuda_graph);
+};
+
+struct CudnnSetAttribute : EndsPlainly {
+  static void Before(HookedCall& call, Pointer descriptor, int attribute, int type, int64_t count,
+                     Pointer data);
 };
 
 struct CudnnDestroy : EndsPlainly {
