@@ -46,6 +46,7 @@ struct RunOptions {
   std::string role;
   std::string peaks_file;
   int events = 0;
+  bool device_lengths = false;
   bool print_env = false;
 };
 
@@ -67,6 +68,8 @@ void Declare(CLI::App& app, RunOptions& options) {
   app.add_option("--max-size", options.max_size, "bytes a process may write, e.g. 256M");
   app.add_option("--events", options.events, "pairs of timing events per GPU context")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--device-lengths", options.device_lengths,
+               "copy sequence lengths of attention from the GPU: exact counts, not bounds");
   app.add_option("--role", options.role, "name of the processes' part in the job, e.g. prefill");
   app.add_option("--peaks", options.peaks_file, "peaks file (TOML) for the summary at the end");
   app.add_flag("--print-env", options.print_env,
@@ -193,6 +196,7 @@ Environment JobEnvironment(const RunOptions& options, const std::string& folder)
   }
   if (!options.max_size.empty()) environment.emplace_back(env::kMaxSize, options.max_size);
   if (options.events > 0) environment.emplace_back(env::kEvents, std::to_string(options.events));
+  if (options.device_lengths) environment.emplace_back(env::kDeviceLengths, "1");
   if (!options.role.empty()) environment.emplace_back(env::kRole, options.role);
   if (options.common.is_quiet) environment.emplace_back(env::kQuiet, "1");
   return environment;

@@ -28,7 +28,10 @@ namespace mfutrace::interpose {
   X(UntimedBacklog, "untimed_backlog_too_long")                   \
   X(FlusherCpuNs, "flusher_cpu_ns")                               \
   X(BytesOverLimit, "calls_counted_only_after_size_limit")        \
-  X(GraphPartsLost, "graph_operations_lost")
+  X(GraphPartsLost, "graph_operations_lost")                      \
+  X(LengthsNotCopied, "device_lengths_not_copied")                \
+  X(LengthsUnusable, "device_lengths_unusable")                   \
+  X(LengthsLost, "device_lengths_lists_full")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,

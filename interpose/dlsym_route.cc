@@ -72,6 +72,15 @@ DlsymDecision AnswerFor(Entry entry, void* real) {
   return Answer(thunk != nullptr ? thunk : real);
 }
 
+// The vendors' libraries see each other's real functions. The shared runtime asks the driver on the
+// job's behalf.
+bool SeesRealOnes(Entry entry, const void* caller) {
+  if (!IsVendorCode(caller)) return false;
+  if (InfoOf(entry).library != Library::kCuda) return true;
+  const link_map* map = ObjectAt(caller);
+  return map == nullptr || !StartsWith(BaseName(map->l_name), "libcudart");
+}
+
 }  // namespace
 
 void* RealDlsym(void* handle, const char* name) {
@@ -95,8 +104,8 @@ extern "C" __attribute__((visibility("hidden"))) DlsymDecision mfu_decide_dlsym(
   if (handle == RTLD_DEFAULT) {
     // Found beyond us or not at all: our own export must not make a library seem to be there.
     void* real = LookUpBeyondUs(name, return_address);
-    decision = IsVendorCode(return_address) ? Answer(real) : AnswerFor(entry, real);
-  } else if (!IsVendorCode(return_address)) {
+    decision = SeesRealOnes(entry, return_address) ? Answer(real) : AnswerFor(entry, real);
+  } else if (!SeesRealOnes(entry, return_address)) {
     void* real = RealDlsym(handle, name);
     if (IsOwnStub(real)) {
       decision =
@@ -119,7 +128,7 @@ extern "C" __attribute__((visibility("hidden"))) DlsymDecision mfu_decide_dlvsym
   if (entry == Entry::kCount) return kPass;
   const int saved_errno = errno;
   DlsymDecision decision = kPass;
-  if (!IsVendorCode(return_address)) {
+  if (!SeesRealOnes(entry, return_address)) {
     void* real = RealDlvsym(handle, name, version);
     if (real == nullptr && handle == RTLD_DEFAULT) {
       // RTLD_DEFAULT from here does not see the caller's own dependencies.

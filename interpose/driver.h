@@ -40,7 +40,10 @@ namespace mfutrace::interpose {
   X(device_get_uuid, "cuDeviceGetUuid_v2", "cuDeviceGetUuid", (uint8_t * uuid, int device))     \
   X(device_get_attribute, "cuDeviceGetAttribute", nullptr,                                      \
     (int* value, int attribute, int device))                                                    \
-  X(device_total_mem, "cuDeviceTotalMem_v2", nullptr, (uint64_t * bytes, int device))
+  X(device_total_mem, "cuDeviceTotalMem_v2", nullptr, (uint64_t * bytes, int device))           \
+  X(mem_host_alloc, "cuMemHostAlloc", nullptr, (void** memory, size_t bytes, unsigned flags))   \
+  X(memcpy_dtoh_async, "cuMemcpyDtoHAsync_v2", nullptr,                                         \
+    (void* host, uint64_t device, size_t bytes, void* stream))
 
 struct Driver {
 #define MFU_DRIVER_MEMBER(member, symbol, other, parameters) int(*member) parameters;
@@ -64,6 +67,8 @@ inline constexpr int kErrorNotReady = 600;
 inline constexpr int kCaptureStatusNone = 0;
 inline constexpr int kCaptureModeRelaxed = 2;
 inline constexpr unsigned kStreamNonBlocking = 1;
+inline constexpr unsigned kEventDisableTiming = 2;
+inline constexpr unsigned kHostAllocPortable = 1;
 inline constexpr int kAttributeClockRate = 13;
 inline constexpr int kAttributeMultiprocessorCount = 16;
 inline constexpr int kAttributeComputeMajor = 75;

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "interpose/driver_hooks.h"
 #include "interpose/entry_table.h"
 #include "interpose/hook.h"
 #include "interpose/observe.h"
@@ -66,6 +67,10 @@ using GemmBatchedEx64 = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cu
                                            void* const[], cudaDataType, int64_t, int64_t,
                                            cublasComputeType_t, cublasGemmAlgo_t);
 
+// Any function of the driver (driver_hooks.h).
+enum DriverStatus : int {};
+using DriverFunction = DriverStatus (*)(void*, void*, void*, void*, void*, void*);
+
 // Newer than some headers in use; intercepted all the same when a newer library is there.
 using AlltoAll = ncclResult_t (*)(const void*, void*, size_t, ncclDataType_t, ncclComm_t,
                                   cudaStream_t);
@@ -91,6 +96,7 @@ static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRank
 #define MFU_SIGNATURE_GemmBatchedEx64(symbol) decltype(static_cast<GemmBatchedEx64>(&::symbol))
 #define MFU_SIGNATURE_AlltoAll(symbol) AlltoAll
 #define MFU_SIGNATURE_CommInitRankScalable(symbol) CommInitRankScalable
+#define MFU_SIGNATURE_Driver(symbol) DriverFunction
 #define MFU_SIGNATURE_CudnnIntoCudaGraph(symbol) CudnnIntoCudaGraph
 
 // --- types as the calling convention sees them --------------------------------------------------
@@ -230,6 +236,25 @@ MFU_DETAIL(MatrixRoutine, kTrsv, 8)
 using detail::kGauss3m;
 using detail::kHostCalled;
 constexpr uint32_t kToF32 = static_cast<uint32_t>(shapes::Dtype::kF32) << 16;
+#define MFU_DETAIL(name) constexpr uint32_t name = static_cast<uint32_t>(GraphRole::name);
+MFU_DETAIL(kAddChild)
+MFU_DETAIL(kAddNode)
+MFU_DETAIL(kAddNodeV2)
+MFU_DETAIL(kClone)
+MFU_DETAIL(kDestroy)
+MFU_DETAIL(kDestroyNode)
+MFU_DETAIL(kEndCapture)
+MFU_DETAIL(kExecDestroy)
+MFU_DETAIL(kExecSetChild)
+MFU_DETAIL(kExecSetEnabled)
+MFU_DETAIL(kExecSetNode)
+MFU_DETAIL(kExecUpdate)
+MFU_DETAIL(kInstantiate)
+MFU_DETAIL(kInstantiateWithParams)
+MFU_DETAIL(kLaunch)
+MFU_DETAIL(kProcAddress)
+#undef MFU_DETAIL
+using observe::kPerThread;
 }  // namespace column
 
 constexpr std::array<EntryInfo, kEntryCount> MakeEntries() {
@@ -341,6 +366,8 @@ const EntryInfo& InfoOf(Entry entry) { return kEntries[static_cast<uint32_t>(ent
 
 const char* FilePrefixOf(Library library) {
   switch (library) {
+    case Library::kCuda:
+      return "libcuda.so";
     case Library::kCublas:
       return "libcublas.so";
     case Library::kCublasLt:
@@ -357,6 +384,10 @@ const char* FilePrefixOf(Library library) {
 
 void* MissingFunctionOf(Library library) {
   switch (library) {
+    case Library::kCuda: {
+      constexpr int kNotInitialized = 3;  // cuda.h, CUDA_ERROR_NOT_INITIALIZED
+      return reinterpret_cast<void*>(&Missing<kNotInitialized>);
+    }
     case Library::kNccl:
       return reinterpret_cast<void*>(&Missing<static_cast<int>(ncclSystemError)>);
     case Library::kCudnn:

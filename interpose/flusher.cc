@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "interpose/clock.h"
+#include "interpose/device_lengths.h"
 #include "interpose/flusher_state.h"
 #include "interpose/gpu_times.h"
 #include "interpose/memory.h"
@@ -105,12 +106,17 @@ bool Reserve(Backlog& backlog, uint64_t more) {
 void StageFinished(Flusher& flusher, ThreadState& thread, bool give_up) {
   Backlog& backlog = thread.backlog;
   while (backlog.begin != backlog.end) {
-    const RingRecord& record = backlog.records[backlog.begin & (backlog.capacity - 1)];
+    RingRecord& record = backlog.records[backlog.begin & (backlog.capacity - 1)];
+    const bool is_too_long = backlog.end - backlog.begin > kMostBacklog;
+    if ((record.flags & RingRecord::kHasLengths) != 0) {
+      if (!ReadLengths(flusher, record.sequence, give_up || is_too_long, record.signature)) return;
+      record.flags &= ~RingRecord::kHasLengths;
+      record.sequence = 0;
+    }
     int64_t begin_ns = 0;
     int64_t end_ns = 0;
     bool is_timed = false;
     if (record.pair != 0) {
-      const bool is_too_long = backlog.end - backlog.begin > kMostBacklog;
       const PairState state =
           ReadPair(*flusher.session, record.pair, give_up || is_too_long, begin_ns, end_ns);
       if (state == PairState::kUnfinished) return;
@@ -213,6 +219,7 @@ void Round(Flusher& flusher, bool is_last) {
   Session& session = *flusher.session;
   if (DriverOf(session) != nullptr) RelaxCaptureMode(session);
   session.clock.pool_is_low.store(false, std::memory_order_relaxed);
+  SweepLengths(session);
   bool has_unfinished = DrainThreads(flusher, false);
   while (is_last && has_unfinished && MonotonicNs() - begin_ns < kLastRoundNs) {
     session.wake_flusher.Wait(session.wake_flusher.value(), kPollNs);

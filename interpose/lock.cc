@@ -30,6 +30,11 @@ void Lock::Acquire() {
   }
 }
 
+bool Lock::TryAcquire() {
+  uint32_t seen = 0;
+  return word_.compare_exchange_strong(seen, 1, std::memory_order_acquire);
+}
+
 void Lock::Release() {
   if (word_.exchange(0, std::memory_order_release) == 2) FutexWake(&word_, 1);
 }

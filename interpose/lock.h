@@ -13,6 +13,7 @@ namespace mfutrace::interpose {
 class Lock {
  public:
   void Acquire();
+  bool TryAcquire();
   void Release();
   // For a static lock in a child of fork, where the holder does not exist.
   void Reset() { word_.store(0, std::memory_order_relaxed); }

@@ -142,6 +142,7 @@ void ReadOptions(Options& options) {
   options.is_disabled = IsSet(env::kDisable);
   if (options.is_disabled) return;
   options.force_events = IsSet(env::kForceEvents);
+  options.copies_lengths = IsSet(env::kDeviceLengths);
   const char* connections = getenv("CUDA_DEVICE_MAX_CONNECTIONS");
   options.has_one_connection = connections != nullptr && std::strcmp(connections, "1") == 0;
   options.timing = TimingOf(getenv(env::kTiming));

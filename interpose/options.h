@@ -16,6 +16,7 @@ struct Options {
   bool is_disabled;
   bool is_quiet;
   bool force_events;
+  bool copies_lengths;      // MFUTRACE_DEVICE_LENGTHS
   bool has_one_connection;  // CUDA_DEVICE_MAX_CONNECTIONS=1: events would serialise streams
   TimingChoice timing;
   uint8_t families;

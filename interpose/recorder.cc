@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "interpose/clock.h"
+#include "interpose/graph_contents.h"
 #include "interpose/memory.h"
 #include "interpose/session.h"
 #include "interpose/text.h"
@@ -127,12 +128,17 @@ void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket b
       record->host_begin_ns = call.host_begin_ns;
       record->host_end_ns = call.host_end_ns;
       record->flags = call.flags;
+      if (call.lengths != 0) [[unlikely]] {
+        record->flags |= RingRecord::kHasLengths;
+        record->sequence = call.lengths;
+      }
       record->device = call.device;
       if (thread->ring.Publish()) session.wake_flusher.Raise();
       return;
     }
   }
   CountOnly(session, call.signature, call.device, call.flags);
+  if (call.lengths != 0) DropLengths(session, call.lengths);
   DiscardBracket(bracket);
 }
 
@@ -149,7 +155,10 @@ Place Find(Session& session, uint32_t signature, void* stream, uint32_t sequence
   call.sequence = sequence;
   place.driver = DriverOf(session);
   const Capture capture = CaptureOf(place.driver, stream);
-  if (capture == Capture::kYes) call.flags |= trace::kCaptured;
+  if (capture == Capture::kYes) [[unlikely]] {
+    call.flags |= trace::kCaptured;
+    call.capture = CaptureIdOf(place.driver, stream);
+  }
   ThreadState* thread = CurrentThread(&session);
   if (thread == nullptr) {
     call.device = CurrentDevice(place.driver);
@@ -273,8 +282,8 @@ uint32_t InternMatrix(const shapes::Matrix& matrix, uint32_t compute_code, Entry
   return Intern(FactsOf(signature));
 }
 
-uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
-                         shapes::Provenance provenance) {
+Facts FactsOfAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
+                       shapes::Provenance provenance) {
   trace::AttentionSignature signature{};
   signature.id = static_cast<uint32_t>(BlockKind::kAttentionSignatures);
   signature.entry = static_cast<uint32_t>(entry);
@@ -296,7 +305,12 @@ uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, E
                            (lengths == kLengthsOnDevice ? trace::kLengthsOnDevice : 0));
   signature.provenance = static_cast<uint8_t>(provenance);
   signature.lengths = lengths == kLengthsOnDevice ? 0 : lengths;
-  return Intern(FactsOf(signature));
+  return FactsOf(signature);
+}
+
+uint32_t InternAttention(const shapes::Attention& attention, uint32_t lengths, Entry entry,
+                         shapes::Provenance provenance) {
+  return Intern(FactsOfAttention(attention, lengths, entry, provenance));
 }
 
 uint32_t InternConvolution(const shapes::Convolution& convolution, Entry entry,
@@ -392,10 +406,22 @@ OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence) {
   return call;
 }
 
-OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths&, Entry entry,
-                        void* stream) {
-  return BeginCall(
-      InternAttention(attention, kLengthsOnDevice, entry, shapes::Provenance::kBound), stream);
+OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths& lengths,
+                        Entry entry, void* stream) {
+  const uint32_t signature =
+      InternAttention(attention, kLengthsOnDevice, entry, shapes::Provenance::kBound);
+  uint32_t copy = 0;
+  Session* session = ObservedSession();
+  if (session != nullptr && session->options.copies_lengths) {
+    const ErrnoGuard keep_errno;
+    const Driver* driver = DriverOf(*session);
+    if (CaptureOf(driver, stream) == Capture::kNo) {
+      copy = CopyLengths(*session, *driver, attention, lengths, entry, stream);
+    }
+  }
+  OpenCall call = BeginCall(signature, stream);
+  call.lengths = copy;
+  return call;
 }
 
 void EndCall(OpenCall& call, void* stream, bool succeeded) {
@@ -404,6 +430,9 @@ void EndCall(OpenCall& call, void* stream, bool succeeded) {
   call.host_end_ns = MonotonicNs();
   if (!succeeded) {
     DiscardBracket(call.bracket);
+    if (Session* session = SessionOfOpenCalls(); call.lengths != 0 && session != nullptr) {
+      DropLengths(*session, call.lengths);
+    }
     Count(Counter::kFailedCalls);
     return;
   }
@@ -413,6 +442,11 @@ void EndCall(OpenCall& call, void* stream, bool succeeded) {
   ThreadState* thread = CurrentThread(session);
   // The vendor's function may have made the thread's first context.
   if (call.device < 0 && thread != nullptr) FindLaneAgain(*session, *thread, stream, call);
+  if (call.capture != 0) [[unlikely]] {
+    const void* node = nullptr;
+    CaptureIdOf(&session->driver, stream, &node);
+    NoteCaptured(*session, call.capture, call.signature, node);
+  }
   Push(*session, thread, call, call.bracket);
 }
 
@@ -437,6 +471,7 @@ void RecordHeld(const OpenCall& held, Bracket bracket) {
   if (session == nullptr) return;
   OpenCall call = held;
   if (call.host_end_ns == 0) call.host_end_ns = MonotonicNs();
+  if (call.capture != 0) NoteCaptured(*session, call.capture, call.signature, nullptr);
   Push(*session, CurrentThread(session), call, bracket);
 }
 

@@ -69,6 +69,7 @@ struct OpenCall {
   uint32_t sequence = 0;  // collectives: n-th on the communicator, from 1
   uint8_t flags = 0;      // trace::CallFlags
   int32_t device = -1;    // ordinal of the stream's device; -1 = unknown
+  uint32_t lengths = 0;   // copy of sequence lengths under way (device_lengths.h); 0 = none
   Bracket bracket;
   int64_t host_begin_ns = 0;
   int64_t host_end_ns = 0;

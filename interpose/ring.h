@@ -10,13 +10,16 @@
 namespace mfutrace::interpose {
 
 struct RingRecord {
+  // Beside trace::CallFlags: `sequence` is a copy of sequence lengths (device_lengths.h).
+  static constexpr uint32_t kHasLengths = 1u << 8;
+
   uint32_t signature;
   uint32_t lane;
   uint32_t pair;      // event pair of gpu_clock.h; 0 = untimed
   uint32_t sequence;  // 0 = not a collective
   int64_t host_begin_ns;
   int64_t host_end_ns;
-  uint32_t flags;  // trace::CallFlags
+  uint32_t flags;  // trace::CallFlags, kHasLengths
   int32_t device;
 };
 static_assert(sizeof(RingRecord) == 40);

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "interpose/compound_lists.h"
+#include "interpose/device_lengths.h"
 #include "interpose/driver.h"
 #include "interpose/entry_points.h"
 #include "interpose/gpu_clock_state.h"
@@ -63,6 +64,7 @@ struct Session {
 
   InternTable signatures;
   CompoundLists compounds;
+  LengthsCopies lengths;
   InternTable lanes;
   Tally dropped;
   Graphs graphs;

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "interpose/clock.h"
+#include "interpose/device_lengths.h"
 #include "interpose/flusher_state.h"
 #include "interpose/text.h"
 #include "trace/contract.h"
@@ -98,6 +99,7 @@ void WriteCompoundMembers(Flusher& flusher, uint32_t end) {
 void WriteSignatures(Flusher& flusher) {
   const uint32_t end = flusher.session->signatures.size();
   if (flusher.signatures_written == end) return;
+  WriteSequenceLengths(flusher);
   for (uint32_t id = flusher.signatures_written + 1; id <= end; ++id) {
     const Facts& facts = flusher.session->signatures.At(id);
     const SignatureHead head = HeadOf(facts);

@@ -43,6 +43,7 @@ ROOMS = {
     "report/analyze/": (["shapes/", "report/model/", "report/analyze/"], VENDOR),
     "report/render/": (["shapes/", "report/model/timeline.h", "report/analyze/results.h",
                         "report/analyze/rates.h", "report/render/"], VENDOR),
+    "report/render/comparison": (["report/estimate/", "report/render/"], VENDOR),
     "report/render/estimate": (["report/estimate/", "report/render/"], VENDOR),
     "gate/": (["shapes/", "report/analyze/results.h", "report/analyze/rates.h", "gate/"], VENDOR),
     "cli/": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h", "trace/dump.h",
@@ -57,7 +58,7 @@ ROOMS = {
 # Vendor headers inside interpose appear only where vendor types are read.
 INTERPOSE_VENDOR_FILES = re.compile(
     r"interpose/(entry_points|entry_types|hook|hooks|observe_\w+|gpu_clock|driver|shadow|"
-    r"cublas_\w+|cudnn_\w+|nccl_\w+|lt_\w+)\.(h|cc|def)$")
+    r"cublas_\w+|cudnn_\w+|nccl_\w+|lt_\w+|cupti/\w+)\.(h|cc|def)$")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

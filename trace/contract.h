@@ -22,6 +22,8 @@ inline constexpr char kEvents[] = "MFUTRACE_EVENTS";     // event pairs per cont
 inline constexpr char kRingRecords[] = "MFUTRACE_RING";  // records per thread ring, default 4096
 inline constexpr char kForceEvents[] =
     "MFUTRACE_FORCE_EVENTS";                        // 1: also where it serialises streams
+inline constexpr char kDeviceLengths[] =
+    "MFUTRACE_DEVICE_LENGTHS";                      // 1: copy sequence lengths from the device
 inline constexpr char kQuiet[] = "MFUTRACE_QUIET";  // 1: say nothing on stderr
 inline constexpr char kRole[] = "MFUTRACE_ROLE";    // free text, e.g. prefill
 

@@ -7,6 +7,7 @@
 
 #include "interpose/counters.h"
 #include "interpose/gpu_clock.h"
+#include "interpose/graph_hooks.h"
 #include "interpose/recorder.h"
 
 namespace mfutrace::interpose {
@@ -44,6 +45,11 @@ void Count(Counter counter, uint64_t by) {
 }
 
 bool Observing() { return true; }
+bool HasSession() { return true; }
+void BeforeGraphCall(const GraphCall& call, OpenCall&) { Log("before %s", NameOf(call.entry)); }
+void AfterGraphCall(const GraphCall& call, OpenCall&, int status) {
+  Log("after %s, status %d", NameOf(call.entry), status);
+}
 bool IsWanted(Entry) { return true; }
 
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,

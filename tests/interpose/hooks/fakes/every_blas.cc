@@ -13,6 +13,7 @@ int EveryFunction() { return 0; }
 // are left out by an empty macro.
 #define MFU_FAKE_kCublas(symbol) \
   __asm__(".globl " #symbol "\n.type " #symbol ", @function\n.set " #symbol ", EveryFunction\n");
+#define MFU_FAKE_kCuda(symbol)
 #define MFU_FAKE_kCublasLt(symbol)
 #define MFU_FAKE_kCudnn(symbol)
 #define MFU_FAKE_kNccl(symbol)
