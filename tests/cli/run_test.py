@@ -52,7 +52,7 @@ class Run(bench.CliTest):
     def test_a_mistyped_option_is_not_a_command(self):
         self.refused(self.tool("run", "--tming=count", "true"), OWN_FAILURE, "did you mean --timing?")
         self.refused(self.tool("run", "--timing", "maybe", "true"), OWN_FAILURE, "maybe")
-        self.refused(self.tool("run", "--only", "cudnn", "true"), OWN_FAILURE, "cudnn")
+        self.refused(self.tool("run", "--only", "cufft", "true"), OWN_FAILURE, "cufft")
         self.refused(self.tool("run", "--max-size", "big", "true"), OWN_FAILURE, "big")
         self.refused(self.tool("run"), OWN_FAILURE, "mfutrace run -- ")
 

@@ -118,7 +118,7 @@ class Signatures : public testing::Test {
         static_cast<uint32_t>(members.size()) + static_cast<uint32_t>(lost_members);
     file_.Add(BlockKind::kCompoundSignatures, record);
     for (const auto& [signature, count] : members) {
-      file_.Add(BlockKind::kCompoundMembers, trace::CompoundMember{id, signature, count});
+      file_.Add(BlockKind::kCompoundMembers, trace::CompoundMember{id, signature, count, 0, 0});
     }
   }
 
