@@ -259,16 +259,14 @@ uint32_t CopyLengths(Session& session, const Driver& driver, const shapes::Atten
   const bool has_event = HasEvent(*copy, driver);
   const bool is_enqueued =
       has_event &&
-      (lengths.q.data == nullptr ||
-       Enqueue(driver, lengths.q, lengths.sequences, place, stream)) &&
+      (lengths.q.data == nullptr || Enqueue(driver, lengths.q, lengths.sequences, place, stream)) &&
       (is_one || lengths.k.data == nullptr ||
        Enqueue(driver, lengths.k, lengths.sequences, place + q_bytes, stream));
-  const bool is_recorded =
-      has_event && driver.event_record(copy->event, stream) == cuda::kSuccess;
+  const bool is_recorded = has_event && driver.event_record(copy->event, stream) == cuda::kSuccess;
   if (!is_enqueued || !is_recorded) {
     Count(Counter::kLengthsNotCopied);
-    // One of two copies may be under way: then its event tells when the room is free again. Without
-    // an event the room stays lost.
+    // One of two copies may be under way: its event tells when the room is free again. Where the
+    // event itself was refused nothing will tell, so the room stays taken: the context is broken.
     if (is_recorded || !has_event) {
       copy->state.store(is_recorded ? LengthsCopy::kDropped : LengthsCopy::kFree,
                         std::memory_order_release);

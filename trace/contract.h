@@ -21,7 +21,7 @@ inline constexpr char kFlushMs[] = "MFUTRACE_FLUSH_MS";  // flusher period, defa
 inline constexpr char kEvents[] = "MFUTRACE_EVENTS";     // event pairs per context, default 4096
 inline constexpr char kRingRecords[] = "MFUTRACE_RING";  // records per thread ring, default 4096
 inline constexpr char kForceEvents[] =
-    "MFUTRACE_FORCE_EVENTS";                        // 1: also where it serialises streams
+    "MFUTRACE_FORCE_EVENTS";  // 1: also where it serialises streams
 inline constexpr char kDeviceLengths[] =
     "MFUTRACE_DEVICE_LENGTHS";                      // 1: copy sequence lengths from the device
 inline constexpr char kQuiet[] = "MFUTRACE_QUIET";  // 1: say nothing on stderr

@@ -28,6 +28,11 @@ struct State {
   std::atomic<uint64_t> strict_queries{0};
   std::atomic<uint64_t> captured_records{0};
   std::atomic<uint64_t> events{0};
+  std::vector<std::function<void()>> copies_under_way;
+  std::vector<std::vector<uint8_t>> pinned;
+  std::atomic<bool> fails_copies{false};
+  std::atomic<uint64_t> copies{0};
+  std::atomic<uint64_t> captured_copies{0};
 };
 State* g_state = nullptr;
 thread_local int t_capture_mode = 0;  // global, as for every new thread
@@ -65,6 +70,11 @@ int EventRecord(void* event, void* stream) {
 int EventQuery(void*) {
   if (g_state->is_destroyed) return kErrorContextIsDestroyed;
   if (t_capture_mode != cuda::kCaptureModeRelaxed) ++g_state->strict_queries;
+  if (!g_state->is_held) {
+    const std::lock_guard<std::mutex> guard(g_state->mutex);
+    for (const auto& copy : g_state->copies_under_way) copy();
+    g_state->copies_under_way.clear();
+  }
   return g_state->is_held ? cuda::kErrorNotReady : cuda::kSuccess;
 }
 int EventElapsedTime(float* milliseconds, void* begin, void* end) {
@@ -100,6 +110,28 @@ int DeviceGetName(char* name, int bytes, int) {
   return 0;
 }
 
+int MemHostAlloc(void** memory, size_t bytes, unsigned) {
+  const std::lock_guard<std::mutex> guard(g_state->mutex);
+  *memory = g_state->pinned.emplace_back(bytes).data();
+  return 0;
+}
+int MemcpyDtoHAsync(void* host, uint64_t device, size_t bytes, void* stream) {
+  ++g_state->copies;
+  if (g_state->capturing != 0 && g_state->capturing == reinterpret_cast<uintptr_t>(stream)) {
+    ++g_state->captured_copies;
+  }
+  if (g_state->fails_copies) return 1;
+  // Whatever lay there is not what will come.
+  std::memset(host, 0xee, bytes);
+  const auto* from = reinterpret_cast<const uint8_t*>(device);
+  const std::lock_guard<std::mutex> guard(g_state->mutex);
+  // The stream runs the copy before the job may change what is copied.
+  g_state->copies_under_way.push_back([host, bytes = std::vector<uint8_t>(from, from + bytes)] {
+    std::memcpy(host, bytes.data(), bytes.size());
+  });
+  return 0;
+}
+
 constexpr Driver MakeTable() {
   Driver driver{};
   driver.ctx_get_current = CtxGetCurrent;
@@ -115,6 +147,8 @@ constexpr Driver MakeTable() {
   driver.driver_get_version = DriverGetVersion;
   driver.device_get = DeviceGet;
   driver.device_get_name = DeviceGetName;
+  driver.mem_host_alloc = MemHostAlloc;
+  driver.memcpy_dtoh_async = MemcpyDtoHAsync;
   return driver;
 }
 constexpr Driver kTable = MakeTable();
@@ -147,6 +181,9 @@ void FakeDriver::Capture(uintptr_t stream) { g_state->capturing = stream; }
 void FakeDriver::DestroyContext() { g_state->is_destroyed = true; }
 uint64_t FakeDriver::queries_outside_relaxed_mode() const { return g_state->strict_queries; }
 uint64_t FakeDriver::records_into_capture() const { return g_state->captured_records; }
+void FakeDriver::FailCopies(bool fails) { g_state->fails_copies = fails; }
+uint64_t FakeDriver::copies() const { return g_state->copies; }
+uint64_t FakeDriver::copies_into_capture() const { return g_state->captured_copies; }
 uint64_t FakeDriver::live_events() const { return g_state->events; }
 
 }  // namespace mfutrace::interpose

@@ -40,6 +40,17 @@ class Collector : public trace::Visitor {
   void OnOpaqueSignature(const trace::OpaqueSignature& signature) override {
     EXPECT_TRUE(to_.opaques.emplace(signature.id, signature).second);
   }
+  void OnSequenceLengths(const trace::SequenceLengths& run) override {
+    // The runs of a list stand together.
+    EXPECT_TRUE(run.list == last_list_ || to_.lengths.count(run.list) == 0) << "list " << run.list;
+    last_list_ = run.list;
+    to_.lengths[run.list].push_back(run);
+  }
+  void OnAttentionSignature(const trace::AttentionSignature& signature) override {
+    EXPECT_EQ(to_.strings.count(signature.entry), 1u);
+    EXPECT_TRUE(signature.lengths == 0 || to_.lengths.count(signature.lengths) == 1);
+    EXPECT_TRUE(to_.attentions.emplace(signature.id, signature).second);
+  }
   // What a call refers to stands before it in the file (format.h, "Order").
   void OnCall(const trace::Call& call) override {
     EXPECT_EQ(to_.lanes.count(call.lane), 1u) << "lane " << call.lane;
@@ -62,10 +73,11 @@ class Collector : public trace::Visitor {
  private:
   bool IsKnown(uint32_t signature) const {
     return to_.gemms.count(signature) + to_.collectives.count(signature) +
-               to_.opaques.count(signature) ==
+               to_.opaques.count(signature) + to_.attentions.count(signature) ==
            1;
   }
   ReadBack& to_;
+  uint32_t last_list_ = 0;
 };
 
 }  // namespace

@@ -23,6 +23,8 @@ struct ReadBack {
   std::map<uint32_t, trace::GemmSignature> gemms;
   std::map<uint32_t, trace::CollectiveSignature> collectives;
   std::map<uint32_t, trace::OpaqueSignature> opaques;
+  std::map<uint32_t, trace::AttentionSignature> attentions;
+  std::map<uint32_t, std::vector<trace::SequenceLengths>> lengths;  // by list
   std::map<uint32_t, trace::LaneRecord> lanes;
   std::map<int32_t, trace::DeviceRecord> devices;
   std::vector<trace::ThreadRecord> threads;
