@@ -48,12 +48,13 @@ void AddAll(GraphContents& to, const GraphContents* from, const void* node, Cond
 }
 
 // A graph and the bodies of its conditional nodes, which may have such nodes themselves.
-void AddWhole(Graphs& graphs, GraphContents& to, uint64_t key, Condition condition) {
-  AddAll(to, graphs.graphs.Find(key), nullptr, condition);
+void AddWhole(Graphs& graphs, GraphContents& to, uint64_t key, const void* node,
+              Condition condition) {
+  AddAll(to, graphs.graphs.Find(key), node, condition);
   if (graphs.bodies == 0) return;
   graphs.graphs.ForEach([&](const GraphContents& body) {
     if (body.parent != key) return;
-    AddWhole(graphs, to, body.key.load(std::memory_order_relaxed),
+    AddWhole(graphs, to, body.key.load(std::memory_order_relaxed), node,
              condition > body.condition ? condition : body.condition);
   });
 }
@@ -192,6 +193,28 @@ void NoteCaptured(Session& session, uint64_t capture, uint32_t signature, const 
   Add(*contents, {node, signature, 1, Condition::kAlways, false});
 }
 
+void GraphFilled(Session& session, const void* graph, uint32_t signature) {
+  Graphs& graphs = session.graphs;
+  graphs.is_used.store(true, std::memory_order_relaxed);
+  LockGuard guard(graphs.lock);
+  GraphContents* contents = signature == 0 ? nullptr : graphs.graphs.Make(KeyOf(graph));
+  if (contents == nullptr) {
+    Count(Counter::kGraphPartsLost);
+    return;
+  }
+  Add(*contents, {nullptr, signature, 1, Condition::kAlways, false});
+}
+
+void GraphRefilled(Session& session, const void* graph, uint32_t signature) {
+  Graphs& graphs = session.graphs;
+  {
+    LockGuard guard(graphs.lock);
+    GraphContents* contents = graphs.graphs.Find(KeyOf(graph));
+    if (contents != nullptr) contents->count = 0;
+  }
+  GraphFilled(session, graph, signature);
+}
+
 void CaptureEnded(Session& session, uint64_t capture, const void* graph) {
   Graphs& graphs = session.graphs;
   LockGuard guard(graphs.lock);
@@ -206,7 +229,14 @@ void CaptureEnded(Session& session, uint64_t capture, const void* graph) {
 }
 
 void GraphCloned(Session& session, const void* clone, const void* original) {
-  ChildAdded(session, clone, nullptr, original);
+  Graphs& graphs = session.graphs;
+  LockGuard guard(graphs.lock);
+  if (graphs.graphs.Find(KeyOf(original)) == nullptr) return;
+  GraphContents* to = graphs.graphs.Make(KeyOf(clone));
+  if (to == nullptr) return;
+  AddWhole(graphs, *to, KeyOf(original), nullptr, Condition::kAlways);
+  // The clone has nodes of its own, which nobody names to us.
+  for (uint32_t i = 0; i < to->count; ++i) to->items[i].node = nullptr;
 }
 
 void GraphDestroyed(Session& session, const void* graph) {
@@ -234,15 +264,15 @@ void NodeDestroyed(Session& session, const void* node) {
 void ChildAdded(Session& session, const void* graph, const void* node, const void* child) {
   Graphs& graphs = session.graphs;
   LockGuard guard(graphs.lock);
-  const GraphContents* from = graphs.graphs.Find(KeyOf(child));
-  if (from == nullptr || from->count == 0) return;
+  if (graphs.graphs.Find(KeyOf(child)) == nullptr) return;
   GraphContents* to = graphs.graphs.Make(KeyOf(graph));
-  if (to != nullptr) AddAll(*to, from, node, Condition::kAlways);
+  if (to != nullptr) AddWhole(graphs, *to, KeyOf(child), node, Condition::kAlways);
 }
 
 void BodyAdded(Session& session, const void* graph, const void* node, const void* body,
                Condition condition) {
   Graphs& graphs = session.graphs;
+  graphs.is_used.store(true, std::memory_order_relaxed);  // they must be forgotten with the graph
   LockGuard guard(graphs.lock);
   // The graph itself has an entry even if it is empty: its bodies are alive as long as that is.
   if (graphs.graphs.Make(KeyOf(graph)) == nullptr) return;
@@ -263,7 +293,7 @@ void GraphInstantiated(Session& session, const void* executable, const void* gra
   if (old == nullptr && from == nullptr) return;
   GraphContents* to = graphs.executables.Make(KeyOf(executable));
   if (to == nullptr) return;
-  AddWhole(graphs, *to, KeyOf(graph), Condition::kAlways);
+  AddWhole(graphs, *to, KeyOf(graph), nullptr, Condition::kAlways);
   Sign(*to);
 }
 
@@ -283,7 +313,7 @@ void ExecutableChildReplaced(Session& session, const void* executable, const voi
   if (to == nullptr && from != nullptr) to = graphs.executables.Make(KeyOf(executable));
   if (to == nullptr) return;
   RemoveItemsOf(*to, node);
-  AddAll(*to, from, node, Condition::kAlways);
+  if (from != nullptr) AddWhole(graphs, *to, KeyOf(child), node, Condition::kAlways);
   Sign(*to);
 }
 

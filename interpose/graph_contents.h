@@ -89,6 +89,11 @@ struct Graphs {
 // A call that goes into `capture` (an id of the driver's). `node` is what it ended in, if known.
 void NoteCaptured(Session& session, uint64_t capture, uint32_t signature, const void* node);
 
+// A library put work into `graph` itself (cudnnBackendPopulateCudaGraph), or replaced what it had
+// put there (cudnnBackendUpdateCudaGraph, which wants a graph that cuDNN alone filled).
+void GraphFilled(Session& session, const void* graph, uint32_t signature);
+void GraphRefilled(Session& session, const void* graph, uint32_t signature);
+
 // The driver's calls, after they succeeded.
 void CaptureEnded(Session& session, uint64_t capture, const void* graph);  // nullptr: it failed
 void GraphCloned(Session& session, const void* clone, const void* original);

@@ -1,9 +1,13 @@
 // See observe_cudnn_graph.h.
 #include "interpose/observe_cudnn_graph.h"
 
+#include <cudnn.h>
+
 #include "interpose/cudnn_handle.h"
 #include "interpose/cudnn_packs.h"
 #include "interpose/cudnn_plans.h"
+#include "interpose/graph_contents.h"
+#include "interpose/session.h"
 
 namespace mfutrace::interpose::observe {
 namespace {
@@ -109,7 +113,25 @@ void CudnnExecute::Before(HookedCall& call, Pointer handle, Pointer plan, Pointe
   }
 }
 
-void CudnnIntoCudaGraph::Before(HookedCall&, Pointer, Pointer, Pointer, Pointer) {}
+void CudnnIntoCudaGraph::Before(HookedCall& call, Pointer, Pointer plan, Pointer variant_pack,
+                                Pointer) {
+  // Lengths on the device stay the bound that the shape is: they are those of a launch.
+  Run run;
+  Describe(call, plan, variant_pack, &run);
+  call.open.signature = run.signature;
+}
+
+void CudnnIntoCudaGraph::After(HookedCall& call, int status, Pointer, Pointer, Pointer,
+                               Pointer cuda_graph) {
+  if (status != CUDNN_STATUS_SUCCESS) return;
+  Session* session = SessionOfOpenCalls();
+  if (session == nullptr) return;
+  if (call.entry == Entry::k_cudnnBackendUpdateCudaGraph) {
+    GraphRefilled(*session, cuda_graph, call.open.signature);
+  } else {
+    GraphFilled(*session, cuda_graph, call.open.signature);
+  }
+}
 
 void CudnnSetAttribute::Before(HookedCall&, Pointer descriptor, int attribute, int, int64_t count,
                                Pointer data) {

@@ -11,10 +11,12 @@ struct CudnnExecute : EndsPlainly {
   static void Before(HookedCall& call, Pointer handle, Pointer plan, Pointer variant_pack);
 };
 
-// PopulateCudaGraph and UpdateCudaGraph: nothing runs now.
-struct CudnnIntoCudaGraph : EndsPlainly {
+// PopulateCudaGraph and UpdateCudaGraph: nothing runs now, but with each launch of the graph.
+struct CudnnIntoCudaGraph : EndsInAfter {
   static void Before(HookedCall& call, Pointer handle, Pointer plan, Pointer variant_pack,
                      Pointer cuda_graph);
+  static void After(HookedCall& call, int status, Pointer handle, Pointer plan,
+                    Pointer variant_pack, Pointer cuda_graph);
 };
 
 struct CudnnSetAttribute : EndsPlainly {
