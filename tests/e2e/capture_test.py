@@ -8,13 +8,20 @@ class Capture(harness.JobTest):
     ROUNDS, PER_ROUND, OUTSIDE, REPLAYS = 10, 4, 10, 3
 
     def check(self, run):
-        rounds = self.ROUNDS
-        flags = [bool(call.flags & mfut.CAPTURED) for call in run.trace.calls]
+        rounds, trace = self.ROUNDS, run.trace
+        launches = trace.launches()
+        self.assertEqual(len(launches), rounds * self.REPLAYS)
+        flags = [bool(call.flags & mfut.CAPTURED) for call in trace.calls if call not in launches]
         self.assertEqual(flags.count(True), rounds * self.PER_ROUND)
         self.assertEqual(flags.count(False), rounds * self.OUTSIDE)
         ops = harness.gemm_ops(run.log)
         self.assertEqual(sum(op.graph for op in ops), rounds * self.PER_ROUND * self.REPLAYS)
-        self.assertEqual(run.trace.gemm_flop(), sum(op.flop for op in ops if not op.graph))
+        self.assertEqual(trace.gemm_flop(), sum(op.flop for op in ops if not op.graph))
+        # What a launch ran is what was captured: each is credited the graph's own list.
+        self.assertEqual(trace.launched_gemm_flop(), sum(op.flop for op in ops if op.graph))
+        for call in launches:
+            self.assertEqual(sum(count for _, count in trace.compounds[call.signature].members),
+                             self.PER_ROUND)
         for call in run.trace.calls:
             if call.flags & mfut.CAPTURED:
                 self.assertIsNone(call.gpu_begin)

@@ -79,6 +79,7 @@ class Trace:
         self.communicators, self.communicator_ends = {}, []
         self.gemms, self.collectives, self.opaque = {}, {}, {}
         self.matrices, self.compounds = {}, {}
+        self.conditions = {}  # (compound, signature): 1 at most once, 2 any number of times
         self.attentions, self.convolutions, self.rnns, self.lengths = {}, {}, {}, {}
         self.calls, self.counted, self.counters = [], [], {}
         self.host_clock, self.clock_samples = [], []
@@ -190,8 +191,10 @@ class Trace:
             for r in records("<IIIIQQ"):
                 self.compounds[r[0]] = Compound(r[0], text(r[1]), r[2], text(r[3]), [])
         elif kind == COMPOUND_MEMBERS:
-            for compound, signature, count in records("<IIQ"):
+            for compound, signature, count, condition in records("<IIQI4x"):
                 self.compounds[compound].members.append((signature, count))
+                if condition != 0:
+                    self.conditions[compound, signature] = condition
         elif kind == OPAQUE_SIGNATURES:
             for r in records("<IIII"):
                 self.opaque[r[0]] = (text(r[1]), text(r[2]))
@@ -252,6 +255,25 @@ class Trace:
             if not counted.flags & CAPTURED:
                 times[counted.signature] = times.get(counted.signature, 0) + counted.calls
         return times
+
+    def launches(self):
+        """Calls that are launches of CUDA graphs."""
+        return [call for call in self.calls if call.signature in self.compounds
+                and self.compounds[call.signature].entry.startswith("cuGraphLaunch")]
+
+    def gemm_flop_of(self, signature):
+        """Of one call of a product, or of a compound of products."""
+        if signature in self.gemms:
+            return gemm_flop(self.gemms[signature])
+        return sum(self.gemm_flop_of(member) * count
+                   for member, count in self.compounds[signature].members)
+
+    def launched_gemm_flop(self):
+        """Products that launches of CUDA graphs ran, counted ones included."""
+        return sum(self.gemm_flop_of(signature) * times
+                   for signature, times in self.times_executed().items()
+                   if signature in self.compounds
+                   and self.compounds[signature].entry.startswith("cuGraphLaunch"))
 
     def gemm_flop(self):
         return sum(gemm_flop(self.gemms[signature]) * times
