@@ -28,7 +28,10 @@ namespace simgpu_cudart {
   X(cuMemPoolTrimTo) X(cuMemcpy) X(cuMemcpyAsync) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoD)  \
   X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemcpyPeerAsync)              \
   X(cuMemsetD8) X(cuMemsetD8Async) X(cuMemsetD2D8Async) X(cuModuleLoadData) X(cuModuleGetFunction) \
-  X(cuLaunchKernel)
+  X(cuLaunchKernel) X(cuGraphAddMemsetNode) X(cuGraphAddHostNode)          \
+  X(cuGraphAddEmptyNode) X(cuGraphAddChildGraphNode) X(cuGraphAddNode)                             \
+  X(cuGraphConditionalHandleCreate) X(cuGraphDestroyNode) X(cuGraphExecChildGraphNodeSetParams)    \
+  X(cuGraphNodeSetEnabled) X(cuStreamBeginCaptureToGraph)
 // clang-format on
 
 struct Driver {

@@ -44,6 +44,8 @@ extern "C" CUresult CUDAAPI cuGetProcAddress_v2(const char* symbol, void** funct
                                                 CUdriverProcAddressQueryResult* result) {
   if (symbol == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *function = nullptr;
+  // cuda.h of CUDA 12 renames this one, and the driver knows it by the old name.
+  if (std::strcmp(symbol, "cuGraphInstantiate") == 0) symbol = "cuGraphInstantiateWithFlags";
   bool too_new = false;
   for (const char* suffix : {"_v4", "_v3", "_v2", ""}) {
     const std::string name = std::string(symbol) + suffix;

@@ -1,9 +1,8 @@
-// libcuda.so.1: graphs. They come from stream capture; building them node by node is not simulated.
+// libcuda.so.1: graphs as a whole. Their nodes are in cu_graph_node.cc.
 #include <cuda.h>
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_map>
 
 #include "engine/objects.h"
 
@@ -25,23 +24,28 @@ GraphExec* FindExec(CUgraphExec handle) {
   return All().execs.count(exec) != 0 ? exec : nullptr;
 }
 
-Graph Copy(const Graph& from) {
-  Graph to;
-  std::unordered_map<const Node*, Node*> copies;
-  for (const auto& node : from.nodes) {
-    auto copy = std::make_unique<Node>(*node);
-    for (Node*& before : copy->after) before = copies.at(before);
-    copies[node.get()] = copy.get();
-    to.nodes.push_back(std::move(copy));
+GraphExec MakeExec(const Graph& graph) {
+  GraphExec exec;
+  exec.graph = CopyGraph(graph);
+  for (const auto& node : graph.nodes) exec.origins.push_back(node.get());
+  return exec;
+}
+
+// The bodies of a graph's conditional nodes go with it.
+void Forget(const Graph& graph) {
+  for (const auto& node : graph.nodes) {
+    for (const auto& body : node->bodies) {
+      All().graphs.erase(body.get());
+      Forget(*body);
+    }
   }
-  return to;
 }
 
 CUresult Instantiate(CUgraphExec* exec, CUgraph handle) {
   if (exec == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Graph* graph = FindGraph(handle);
   if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  auto* made = new GraphExec{Copy(*graph)};
+  auto* made = new GraphExec(MakeExec(*graph));
   All().execs.insert(made);
   *exec = reinterpret_cast<CUgraphExec>(made);
   return CUDA_SUCCESS;
@@ -51,11 +55,12 @@ CUresult Instantiate(CUgraphExec* exec, CUgraph handle) {
 }  // namespace simgpu
 
 using simgpu::All;
-using simgpu::Copy;
+using simgpu::CopyGraph;
 using simgpu::Entered;
 using simgpu::FindExec;
 using simgpu::FindGraph;
 using simgpu::FindStream;
+using simgpu::Forget;
 using simgpu::Graph;
 using simgpu::GraphExec;
 using simgpu::Instantiate;
@@ -79,7 +84,9 @@ CUresult CUDAAPI cuGraphDestroy(CUgraph handle) {
   const Entered entered;
   if (entered.status()) return entered.status();
   auto* graph = reinterpret_cast<Graph*>(handle);
-  if (All().graphs.erase(graph) == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (All().graphs.count(graph) == 0 || graph->is_body) return CUDA_ERROR_INVALID_VALUE;
+  All().graphs.erase(graph);
+  Forget(*graph);
   delete graph;
   return CUDA_SUCCESS;
 }
@@ -89,7 +96,7 @@ CUresult CUDAAPI cuGraphClone(CUgraph* clone, CUgraph original) {
   if (entered.status()) return entered.status();
   const Graph* graph = FindGraph(original);
   if (clone == nullptr || graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  auto* made = new Graph(Copy(*graph));
+  auto* made = new Graph(CopyGraph(*graph));
   All().graphs.insert(made);
   *clone = reinterpret_cast<CUgraph>(made);
   return CUDA_SUCCESS;
@@ -163,7 +170,7 @@ CUresult CUDAAPI cuGraphExecUpdate(CUgraphExec exec_handle, CUgraph handle,
   }
   info->result = same ? CU_GRAPH_EXEC_UPDATE_SUCCESS : CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
   if (!same) return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-  exec->graph = Copy(*graph);
+  exec->graph = CopyGraph(*graph);  // the nodes answer to the handles they always had
   return CUDA_SUCCESS;
 }
 

@@ -44,10 +44,10 @@ const Function* FindFunction(CUfunction handle) {
   return nullptr;
 }
 
-CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
-                const unsigned (&block)[3], CUstream stream_handle) {
-  const Entered entered(true);
-  if (entered.status()) return entered.status();
+}  // namespace
+
+CUresult MakeKernel(const char* api, CUfunction handle, const unsigned (&grid)[3],
+                    const unsigned (&block)[3], Work* made) {
   const Function* function = FindFunction(handle);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   double threads = 1;
@@ -56,9 +56,7 @@ CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
     threads *= static_cast<double>(grid[i]) * block[i];
   }
   if (static_cast<uint64_t>(block[0]) * block[1] * block[2] > 1024) return CUDA_ERROR_INVALID_VALUE;
-  Stream* stream = nullptr;
-  if (const CUresult status = FindStream(stream_handle, &stream)) return status;
-  Work work;
+  Work& work = *made;
   work.kind = OpKind::kKernel;
   work.function = api;
   work.hardware_queue = true;
@@ -74,6 +72,19 @@ CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
     work.duration_ns = ScaledKernelNs(d.kernel_overhead_ns +
                                       threads * kBytesPerThread / d.memory_bytes_per_s * 1e9);
   }
+  return CUDA_SUCCESS;
+}
+
+namespace {
+
+CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
+                const unsigned (&block)[3], CUstream stream_handle) {
+  const Entered entered(true);
+  if (entered.status()) return entered.status();
+  Work work;
+  if (const CUresult status = MakeKernel(api, handle, grid, block, &work)) return status;
+  Stream* stream = nullptr;
+  if (const CUresult status = FindStream(stream_handle, &stream)) return status;
   return EnqueueOn({stream}, std::move(work));
 }
 

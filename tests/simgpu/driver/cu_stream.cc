@@ -37,7 +37,10 @@ CUresult GetCaptureInfo(Stream* stream, CUstreamCaptureStatus* status, cuuint64_
                                    : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   if (*status != CU_STREAM_CAPTURE_STATUS_ACTIVE) return CUDA_SUCCESS;
   if (id != nullptr) *id = capture->id;
-  if (graph != nullptr) *graph = reinterpret_cast<CUgraph>(capture->graph.get());
+  if (graph != nullptr) {
+    *graph =
+        reinterpret_cast<CUgraph>(capture->into != nullptr ? capture->into : capture->graph.get());
+  }
   return CUDA_SUCCESS;
 }
 
@@ -269,6 +272,27 @@ CUresult CUDAAPI cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode)
   return CUDA_SUCCESS;
 }
 
+// The edges that the nodes have to `dependencies` are those of the capture's first ones.
+CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph,
+                                             const CUgraphNode* dependencies,
+                                             const CUgraphEdgeData*, size_t count,
+                                             CUstreamCaptureMode mode) {
+  {
+    const Entered entered;
+    if (entered.status()) return entered.status();
+    if (All().graphs.count(reinterpret_cast<Graph*>(graph)) == 0) return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (const CUresult status = cuStreamBeginCapture(handle, mode)) return status;
+  const Entered entered;
+  Stream* stream = nullptr;
+  if (const CUresult status = FindStream(handle, &stream)) return status;
+  stream->capture->into = reinterpret_cast<Graph*>(graph);
+  for (size_t i = 0; i < count; ++i) {
+    stream->capture_front.push_back(reinterpret_cast<simgpu::Node*>(dependencies[i]));
+  }
+  return CUDA_SUCCESS;
+}
+
 CUresult CUDAAPI cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   const Entered entered;
   if (entered.status()) return entered.status();
@@ -294,8 +318,13 @@ CUresult CUDAAPI cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   capture->ended = true;
   if (capture->invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   if (!joined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
-  Graph* made = capture->graph.release();
-  All().graphs.insert(made);
+  Graph* made = capture->into;
+  if (made == nullptr) {
+    made = capture->graph.release();
+    All().graphs.insert(made);
+  } else {
+    for (auto& node : capture->graph->nodes) made->nodes.push_back(std::move(node));
+  }
   *graph = reinterpret_cast<CUgraph>(made);
   return CUDA_SUCCESS;
 }

@@ -89,27 +89,90 @@ CUresult JoinCapture(Stream* stream, const Event& event) {
   return CUDA_SUCCESS;
 }
 
-CUresult LaunchGraph(const GraphExec& exec, Stream* stream) {
-  if (stream->capture != nullptr) {
-    Invalidate(stream->capture.get());  // child graph nodes are beyond this simulator
-    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+Graph CopyGraph(const Graph& from) {
+  Graph to;
+  std::unordered_map<const Node*, Node*> copies;
+  for (const auto& node : from.nodes) {
+    auto copy = std::make_unique<Node>(*node);
+    for (Node*& before : copy->after) before = copies.at(before);
+    if (node->child != nullptr) copy->child = std::make_shared<Graph>(CopyGraph(*node->child));
+    copy->body_handles.clear();
+    for (auto& body : copy->bodies) {
+      body = std::make_shared<Graph>(CopyGraph(*body));
+      copy->body_handles.push_back(reinterpret_cast<CUgraph>(body.get()));
+    }
+    copies[node.get()] = copy.get();
+    to.nodes.push_back(std::move(copy));
   }
-  if (const CUresult status = CheckImplicit(*stream, true)) return status;
-  std::vector<Dependency> before;
-  StreamDependencies(*stream, &before);
-  const OneLaunch one_launch;
-  const int64_t enqueue_ns = EnqueueTimeNs();
+  to.conditions = from.conditions;
+  return to;
+}
+
+Node* GraphExec::Find(const Node* origin) {
+  for (size_t i = 0; i < origins.size() && i < graph.nodes.size(); ++i) {
+    if (origins[i] == origin) return graph.nodes[i].get();
+  }
+  return nullptr;
+}
+
+namespace {
+
+void RunNodes(const Graph& graph, Stream* stream, const std::vector<Dependency>& before,
+              int64_t enqueue_ns, std::vector<Dependency>* ends);
+
+// One run of a graph inside a launch, as one operation that ends with its last node.
+OpRef RunInside(const Graph& graph, Stream* stream, const std::vector<Dependency>& before,
+                int64_t enqueue_ns) {
+  std::vector<Dependency> ends = before;
+  RunNodes(graph, stream, before, enqueue_ns, &ends);
+  Work join;
+  join.kind = OpKind::kMarker;
+  return NewOp(stream, join, enqueue_ns, true, std::move(ends));
+}
+
+OpRef RunBodies(const Node& node, Stream* stream, std::vector<Dependency> before,
+                int64_t enqueue_ns) {
+  const unsigned value = node.condition->value;
+  size_t body = 0;
+  unsigned times = value != 0 ? 1 : 0;
+  if (node.condition_type == CU_GRAPH_COND_TYPE_WHILE) times = value;
+  if (node.condition_type == CU_GRAPH_COND_TYPE_SWITCH) {
+    body = value;
+    times = value < node.bodies.size() ? 1 : 0;
+  }
+  if (node.condition_type == CU_GRAPH_COND_TYPE_IF && value == 0 && node.bodies.size() > 1) {
+    body = times = 1;
+  }
+  OpRef last = RunInside(Graph(), stream, before, enqueue_ns);
+  for (unsigned i = 0; i < times; ++i) {
+    last = RunInside(*node.bodies[body], stream, {{last, false}}, enqueue_ns);
+  }
+  return last;
+}
+
+void RunNodes(const Graph& graph, Stream* stream, const std::vector<Dependency>& before,
+              int64_t enqueue_ns, std::vector<Dependency>* ends) {
   std::unordered_map<const Node*, OpRef> done;
-  std::vector<Dependency> all;
-  for (const auto& node : exec.graph.nodes) {
+  for (const auto& node : graph.nodes) {
     std::vector<Dependency> after;
     for (const Node* predecessor : node->after) after.push_back({done.at(predecessor), false});
     if (after.empty()) after = before;
     if (node->wait != nullptr && All().events.count(node->wait) != 0 && node->wait->op != nullptr) {
       after.push_back({node->wait->op, false});
     }
-    if (node->work.data) node->work.data();
+    if (node->child != nullptr || !node->bodies.empty()) {
+      const OpRef op = node->child != nullptr ? RunInside(*node->child, stream, after, enqueue_ns)
+                                              : RunBodies(*node, stream, after, enqueue_ns);
+      done[node.get()] = op;
+      ends->push_back({op, false});
+      continue;
+    }
+    if (node->work.data && !node->is_off) node->work.data();
     Work work = node->work;
+    if (node->is_off) {
+      work = Work();
+      work.kind = OpKind::kMarker;
+    }
     if (work.describe) work.describe(&work);
     const OpRef op = NewOp(stream, work, enqueue_ns, true, std::move(after));
     if (node->record != nullptr && All().events.count(node->record) != 0) {
@@ -117,8 +180,28 @@ CUresult LaunchGraph(const GraphExec& exec, Stream* stream) {
       node->record->capture = nullptr;
     }
     done[node.get()] = op;
-    all.push_back({op, false});
+    ends->push_back({op, false});
   }
+}
+
+}  // namespace
+
+CUresult LaunchGraph(const GraphExec& exec, Stream* stream) {
+  if (stream->capture != nullptr) {
+    Node node;
+    node.type = CU_GRAPH_NODE_TYPE_GRAPH;
+    node.device = stream->context->device;
+    node.stream = stream->handle;
+    node.child = std::make_shared<Graph>(CopyGraph(exec.graph));
+    return AddCapturedNode({stream}, std::move(node));
+  }
+  if (const CUresult status = CheckImplicit(*stream, true)) return status;
+  std::vector<Dependency> before;
+  StreamDependencies(*stream, &before);
+  const OneLaunch one_launch;
+  const int64_t enqueue_ns = EnqueueTimeNs();
+  std::vector<Dependency> all;
+  RunNodes(exec.graph, stream, before, enqueue_ns, &all);
   if (all.empty()) return CUDA_SUCCESS;
   Work join;
   join.kind = OpKind::kMarker;

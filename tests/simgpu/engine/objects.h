@@ -17,7 +17,14 @@ namespace simgpu {
 
 struct Stream;
 struct Event;
+
 struct Graph;
+
+// A conditional node's handle. What kernels would set it to is not simulated: it keeps its default,
+// and a loop counts it down.
+struct Condition {
+  unsigned value = 0;
+};
 
 struct Node {
   Work work;
@@ -27,14 +34,27 @@ struct Node {
   Event* record = nullptr;  // event record node
   Event* wait = nullptr;    // event wait node
   std::vector<Node*> after;
+  bool is_off = false;
+  std::shared_ptr<Graph> child;                // of a child graph node, its own copy
+  std::vector<std::shared_ptr<Graph>> bodies;  // of a conditional node
+  std::vector<CUgraph> body_handles;
+  CUgraphConditionalNodeType condition_type = CU_GRAPH_COND_TYPE_IF;
+  std::shared_ptr<const Condition> condition;
 };
 
 struct Graph {
   std::vector<std::unique_ptr<Node>> nodes;  // in an order in which they may run
+  std::vector<std::shared_ptr<Condition>> conditions;
+  bool is_body = false;  // belongs to a conditional node
 };
+
+// Deep, also of children and bodies.
+Graph CopyGraph(const Graph& from);
 
 struct GraphExec {
   Graph graph;
+  std::vector<const Node*> origins;  // the node that each node was made from
+  Node* Find(const Node* origin);
 };
 
 struct Capture {
@@ -45,6 +65,7 @@ struct Capture {
   bool invalidated = false;
   bool ended = false;
   std::unique_ptr<Graph> graph;
+  Graph* into = nullptr;  // a graph of the user's that takes the nodes at the end
   std::vector<Stream*> streams;
 };
 
@@ -134,6 +155,10 @@ Stream* NewStream(Context* context, unsigned flags, int priority);
 // A handle, or one of the default streams of the current context. Null: invalid (or no context).
 CUresult FindStream(CUstream handle, Stream** stream);
 CUresult FindEvent(CUevent handle, Event** event);
+
+// What a launch of `function` does; `api` is the name in the log.
+CUresult MakeKernel(const char* api, CUfunction function, const unsigned (&grid)[3],
+                    const unsigned (&block)[3], Work* work);
 
 // Puts `work` on `streams` now, or into their capture. `result`, where asked for, is null for a
 // capture.
