@@ -1,6 +1,8 @@
 // See driver_hooks.h.
 #include "interpose/driver_hooks.h"
 
+#include <cstring>
+
 #include "interpose/entry_table.h"
 #include "interpose/hook.h"
 #include "interpose/resolve.h"
@@ -14,6 +16,7 @@ namespace {
 Entry EntryOf(const char* symbol, int version, uint64_t flags) {
   constexpr uint64_t kPerThreadStream = 2;     // CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM
   constexpr int kSecondVersionsSince = 12030;  // of cuGraphAddNode; for others it does not matter
+  constexpr int kInstantiateWithFlagsSince = 12000;  // what cuda.h renames cuGraphInstantiate to
   char name[64];
   const auto with = [&](const char* suffix) {
     const Text text = Text(name, sizeof name).Add(symbol).Add(suffix);
@@ -21,6 +24,9 @@ Entry EntryOf(const char* symbol, int version, uint64_t flags) {
     return entry != Entry::kCount && InfoOf(entry).library == Library::kCuda ? entry
                                                                              : Entry::kCount;
   };
+  if (version >= kInstantiateWithFlagsSince && std::strcmp(symbol, "cuGraphInstantiate") == 0) {
+    return Entry::k_cuGraphInstantiateWithFlags;
+  }
   Entry entry = (flags & kPerThreadStream) != 0 ? with("_ptsz") : Entry::kCount;
   const bool is_second = version >= kSecondVersionsSince;
   if (entry == Entry::kCount) entry = with(is_second ? "_v2" : "");
