@@ -32,7 +32,7 @@ constexpr Verb kVerbs[] = {
 void PrintVerbs(FILE* stream) {
   std::fputs("usage: mfutrace VERB [options]\n\n", stream);
   for (const Verb& verb : kVerbs) {
-    std::fprintf(stream, "  mfutrace %-8s%-26s%s\n", verb.name, verb.arguments, verb.synopsis);
+    std::fprintf(stream, "  mfutrace %-9s%-26s%s\n", verb.name, verb.arguments, verb.synopsis);
   }
   std::fputs(
       "\nRUN is a folder of traces; without one, the newest mfutrace-* here.\n"

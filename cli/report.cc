@@ -8,12 +8,16 @@
 #include "CLI/Formatter.hpp"
 #include "cli/args.h"
 #include "cli/load_run.h"
+#include "cli/model_options.h"
 #include "cli/verbs.h"
+#include "report/render/comparison.h"
 #include "report/render/json.h"
 #include "report/render/terminal.h"
 
 namespace mfutrace::cli {
 namespace {
+
+constexpr size_t kModelPageWidth = 120;
 
 struct ReportOptions {
   CommonOptions common;
@@ -28,6 +32,10 @@ struct ReportOptions {
   int top = 0;
   int rank = -1;
   bool force = false;
+  std::string model;
+  StepOptions model_step;
+  std::string convention = "6n";
+  std::optional<uint64_t> model_steps;
 };
 
 void Declare(CLI::App& app, ReportOptions& options) {
@@ -52,6 +60,33 @@ void Declare(CLI::App& app, ReportOptions& options) {
                  "steps that count with --compat: all (default: as that tool does)")
       ->check(CLI::IsMember({"all"}));
   app.add_flag("-f,--force", options.force, "overwrite existing files");
+  app.add_option("--model", options.model,
+                 "a model's config.json: its estimates beside the trace, and what differs");
+  AddStepOptions(app, options.model_step);
+  app.add_option("--convention", options.convention,
+                 "with --model: the estimate that the differences begin with (default 6n)");
+  app.add_option("--steps", options.model_steps,
+                 "with --model: steps in the trace, where it does not tell")
+      ->check(CLI::PositiveNumber);
+}
+
+// The estimate of --model for one step; an error if the options make no sense.
+absl::StatusOr<report::estimate::ModelEstimate> ModelOf(const ReportOptions& options) {
+  namespace estimate = report::estimate;
+  const estimate::Convention* convention = estimate::ConventionNamed(options.convention);
+  if (convention == nullptr || !convention->is_training) {
+    std::vector<std::string> names;
+    for (const estimate::Convention& known : estimate::Conventions()) {
+      if (known.is_training) names.emplace_back(known.name);
+    }
+    return absl::InvalidArgumentError("--convention: no estimate of a training step is called " +
+                                      options.convention + Suggestion(options.convention, names));
+  }
+  absl::StatusOr<estimate::ModelConfig> config = LoadModelConfig(options.model);
+  if (!config.ok()) return config.status();
+  const absl::StatusOr<estimate::Batch> batch = BatchOf(options.model_step);
+  if (!batch.ok()) return batch.status();
+  return estimate::EstimateModel(*config, *batch, estimate::Phase::kTrain);
 }
 
 // Fills what the analysis needs; an exit code if an option makes no sense.
@@ -113,6 +148,12 @@ int ReportVerb(int argc, char** argv) {
   report::AnalyzeOptions load;
   report::TerminalOptions terminal;
   if (const int code = Interpret(options, load, terminal); code != kExitOk) return code;
+  std::optional<report::estimate::ModelEstimate> model;
+  if (!options.model.empty()) {
+    absl::StatusOr<report::estimate::ModelEstimate> estimate = ModelOf(options);
+    if (!estimate.ok()) return SayStatus(estimate.status());
+    model = *std::move(estimate);
+  }
   if (options.paths.empty()) {
     absl::StatusOr<std::string> newest = NewestRun();
     if (!newest.ok()) return SayStatus(newest.status());
@@ -123,9 +164,17 @@ int ReportVerb(int argc, char** argv) {
   if (!result.ok()) return SayStatus(result.status());
   if (!options.common.is_quiet) ExplainMissingPeak(*result);
 
+  std::optional<report::estimate::Comparison> comparison;
+  if (model.has_value()) {
+    absl::StatusOr<report::estimate::Comparison> compared =
+        report::estimate::CompareWithRun(*result, *model, options.convention, options.model_steps);
+    if (!compared.ok()) return SayStatus(compared.status());
+    comparison = *std::move(compared);
+  }
   const bool json_to_stdout = options.json == "-";
   if (!options.json.empty()) {
-    const std::string json = report::RenderJson(*result);
+    std::string json = report::RenderJson(*result);
+    if (comparison.has_value()) json = report::WithComparison(json, *comparison);
     if (json_to_stdout) {
       std::fwrite(json.data(), 1, json.size(), stdout);
     } else if (const int code = WriteOutput(options.json, json, options.force); code != kExitOk) {
@@ -141,6 +190,9 @@ int ReportVerb(int argc, char** argv) {
     terminal.use_color = UseColor(options.common, stdout);
     std::string text = report::RenderTerminal(*result, terminal);
     if (!result->compat_hta.empty()) text += "\n" + report::RenderHta(*result, terminal);
+    if (comparison.has_value()) {
+      text += "\n" + report::RenderComparison(*comparison, kModelPageWidth);
+    }
     std::fwrite(text.data(), 1, text.size(), stdout);
   }
   if (std::fflush(stdout) != 0) {
