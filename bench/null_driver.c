@@ -1,6 +1,10 @@
 // A CUDA driver whose queries return at once: what every job that calls cuBLAS has in its process.
 // Without one each intercepted call would look for a driver, which no real job pays for.
 #include <cuda.h>
+#include <stddef.h>
+
+// One capture at a time, which ends as a graph whose launch does nothing.
+static CUstreamCaptureStatus g_capture = CU_STREAM_CAPTURE_STATUS_NONE;
 
 CUresult cuCtxGetCurrent(CUcontext* context) {
   *context = (CUcontext)0x20;
@@ -14,6 +18,47 @@ CUresult cuCtxGetDevice(CUdevice* device) {
 
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
   (void)stream;
-  *status = CU_STREAM_CAPTURE_STATUS_NONE;
+  *status = g_capture;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
+  (void)stream;
+  (void)mode;
+  g_capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus* status, cuuint64_t* id,
+                                   CUgraph* graph, const CUgraphNode** nodes, size_t* count);
+CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus* status, cuuint64_t* id,
+                                   CUgraph* graph, const CUgraphNode** nodes, size_t* count) {
+  (void)stream;
+  (void)nodes;
+  *status = g_capture;
+  *id = 1;
+  *graph = (CUgraph)0x40;
+  if (count != NULL) *count = 0;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
+  (void)stream;
+  g_capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  *graph = (CUgraph)0x40;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph,
+                                     unsigned long long flags) {
+  (void)graph;
+  (void)flags;
+  *executable = (CUgraphExec)0x60;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
+  (void)executable;
+  (void)stream;
   return CUDA_SUCCESS;
 }
