@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -125,6 +126,8 @@ class Loader : public trace::Visitor {
   bool has_end_ = false;
   uint64_t calls_seen_ = 0;
   uint64_t calls_without_signature_ = 0;
+  absl::flat_hash_map<uint32_t, uint64_t> captured_;  // by signature
+  absl::flat_hash_set<uint32_t> ran_;                 // compounds that ran
 };
 
 uint32_t Loader::CommunicatorIn(DeviceBuilder& device, uint32_t index) {
@@ -219,7 +222,9 @@ void Loader::OnCall(const trace::Call& call) {
   out.sequence = call.sequence;
   out.is_captured = (call.flags & trace::kCaptured) != 0;
   const bool is_opaque = timeline.ops[op].kind == shapes::OpKind::kOpaque;
+  if (!out.is_captured && signatures_.IsCompound(call.signature)) ran_.insert(call.signature);
   if (out.is_captured) {
+    ++captured_[call.signature];
     ++timeline.quality.captured;
   } else if (call.is_timed) {
     out.work = WorkOf(device, call, lane, op);
@@ -240,9 +245,11 @@ void Loader::OnCount(const trace::CountRecord& count) {
   Extend(device, count.host_begin_ns, count.host_end_ns);
   Timeline& timeline = device.timeline;
   if ((count.flags & trace::kCaptured) != 0) {
+    captured_[count.signature] += count.calls;
     timeline.quality.captured += count.calls;
     return;
   }
+  if (signatures_.IsCompound(count.signature)) ran_.insert(count.signature);
   if (count.reason == static_cast<uint8_t>(trace::CountReason::kUntimed)) {
     timeline.quality.untimed += count.calls;
   } else {
@@ -323,6 +330,16 @@ void Loader::FinishProcess(const trace::Outcome& outcome, Quality& quality) {
         absl::StrCat(file, ": ", calls_without_signature_,
                      " calls name a signature that the file does not have; they "
                      "are left out"));
+  }
+  for (const uint32_t compound : ran_) {
+    for (const uint32_t member : signatures_.MembersOf(compound)) captured_.erase(member);
+  }
+  uint64_t never_ran = 0;
+  for (const auto& [signature, calls] : captured_) never_ran += calls;
+  if (never_ran > 0) {
+    quality.notes.push_back(absl::StrCat(
+        file, ": ", never_ran,
+        " captured calls are in no CUDA graph whose launch was seen; nothing is counted for them"));
   }
   if (has_end_ && end_.calls > calls_seen_) {
     quality.notes.push_back(absl::StrCat(file, ": the process made ", end_.calls,
