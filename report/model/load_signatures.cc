@@ -19,6 +19,21 @@ shapes::Provenance ProvenanceOf(uint8_t value) {
   return std::min(provenance, shapes::Provenance::kNone);
 }
 
+// A part of a CUDA graph that does not run with each launch. What may run once is counted as if it
+// did, an upper bound; how often a loop's body runs nothing tells.
+void Restrict(trace::Condition condition, OpPart& part) {
+  if (condition == trace::Condition::kAlways) return;
+  if (condition == trace::Condition::kAtMostOnce) {
+    part.op.provenance = std::max(part.op.provenance, shapes::Provenance::kBound);
+    return;
+  }
+  part.op.provenance = shapes::Provenance::kNone;
+  part.op.label = absl::StrCat("loop of ", part.op.label);
+  part.op.flop_executed = part.op.flop_model = part.op.flop_full_attention = std::nullopt;
+  part.op.bytes_least = std::nullopt;
+  part.gemm.reset();
+}
+
 }  // namespace
 
 std::string SignatureTable::String(uint32_t id) const {
@@ -116,6 +131,7 @@ Op SignatureTable::CompoundOp(const Signature& compound, int depth) const {
         part.op = CompoundOp(signature, depth + 1);
       }
     }
+    Restrict(static_cast<trace::Condition>(member.condition), part);
     parts.push_back(std::move(part));
   }
   // Members that the file has lost are not worth nothing.
@@ -142,6 +158,21 @@ std::optional<Op> SignatureTable::Find(uint32_t id) const {
 uint32_t SignatureTable::CommunicatorOf(uint32_t id) const {
   const auto found = signatures_.find(id);
   return found == signatures_.end() ? 0 : found->second.communicator;
+}
+
+bool SignatureTable::IsCompound(uint32_t id) const {
+  const auto found = signatures_.find(id);
+  return found != signatures_.end() && found->second.is_compound;
+}
+
+std::vector<uint32_t> SignatureTable::MembersOf(uint32_t compound) const {
+  std::vector<uint32_t> members;
+  const auto found = signatures_.find(compound);
+  if (found == signatures_.end()) return members;
+  for (const trace::CompoundMember& member : found->second.members) {
+    members.push_back(member.signature);
+  }
+  return members;
 }
 
 }  // namespace mfutrace::report

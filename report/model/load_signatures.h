@@ -39,6 +39,8 @@ class SignatureTable {
   std::optional<Op> Find(uint32_t id) const;
   // Index of a collective's communicator in the file; 0 for anything else.
   uint32_t CommunicatorOf(uint32_t id) const;
+  bool IsCompound(uint32_t id) const;
+  std::vector<uint32_t> MembersOf(uint32_t compound) const;
 
  private:
   struct Signature {

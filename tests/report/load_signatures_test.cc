@@ -279,6 +279,32 @@ TEST_F(Signatures, CompoundOfAnyKindsIsTheirSum) {
   EXPECT_EQ(op.provenance, Provenance::kExact);
 }
 
+// A launch of a CUDA graph with an if node counts its body once, as a bound.
+TEST_F(Signatures, ABranchOfAGraphIsABound) {
+  file_.Gemm(1, 100, 512, 64);
+  file_.Gemm(2, 28, 512, 64);
+  Compound(3, {{1, 2}}, "cuGraphLaunch", "", 1);
+  file_.Add(
+      BlockKind::kCompoundMembers,
+      trace::CompoundMember{3, 2, 1, static_cast<uint32_t>(trace::Condition::kAtMostOnce), 0});
+  const Op op = OpOfCall(3);
+  EXPECT_EQ(op.flop_executed, 2u * 228 * 512 * 64);
+  EXPECT_EQ(op.provenance, Provenance::kBound);
+}
+
+// How often a loop runs nobody knows, so the launch's sum is unknown and not too low.
+TEST_F(Signatures, ALoopOfAGraphIsUnknown) {
+  file_.Gemm(1, 100, 512, 64);
+  file_.Gemm(2, 28, 512, 64);
+  Compound(3, {{1, 2}}, "cuGraphLaunch", "", 1);
+  file_.Add(BlockKind::kCompoundMembers,
+            trace::CompoundMember{3, 2, 1, static_cast<uint32_t>(trace::Condition::kAnyNumber), 0});
+  const Op op = OpOfCall(3);
+  EXPECT_EQ(op.flop_executed, std::nullopt);
+  EXPECT_EQ(op.bytes_least, std::nullopt);
+  EXPECT_NE(op.label.find("loop of gemm bf16 28x512x64"), std::string::npos) << op.label;
+}
+
 TEST_F(Signatures, CompoundIsABoundWhereAMemberIs) {
   Convolution(1);
   Attention(2, 0, trace::kLengthsOnDevice);
