@@ -236,8 +236,8 @@ void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& qua
   }
   if (quality.captured > 0) {
     AddNote(quality.notes, absl::StrCat(quality.captured,
-                                        " calls were captured into CUDA graphs; what the graphs "
-                                        "ran is not counted"));
+                                        " calls were captured into CUDA graphs; each launch counts "
+                                        "what its graph holds"));
   }
   if (residual_ns >= 0) {
     AddNote(quality.notes,
