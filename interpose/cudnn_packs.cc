@@ -116,6 +116,7 @@ bool ReadNestedVector(const void* vector, CudnnPack::Shape* shapes, uint32_t cap
     if (!inner.IsSound(sizeof(int64_t), CudnnPack::kMaxRank)) return false;
     CudnnPack::Shape& shape = shapes[(*count)++];
     shape.rank = static_cast<uint32_t>((inner.end - inner.begin) / sizeof(int64_t));
+    if (shape.rank == 0) continue;
     std::memcpy(shape.dims, reinterpret_cast<const void*>(inner.begin), inner.end - inner.begin);
   }
   return true;

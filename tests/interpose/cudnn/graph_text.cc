@@ -31,7 +31,10 @@ std::string List(const std::vector<int64_t>& values) {
 std::string TensorMembers(const std::string& name, const std::vector<int64_t>& dims,
                           const GraphText::TensorOptions& options) {
   std::vector<int64_t> strides(dims.size(), 1);
-  for (size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
+  for (size_t i = dims.size(); i-- > 1;) {  // huge ones wrap
+    strides[i - 1] =
+        static_cast<int64_t>(static_cast<uint64_t>(strides[i]) * static_cast<uint64_t>(dims[i]));
+  }
   return "\"name\":\"" + name + "\",\"dataType\":\"CUDNN_DATA_" + options.dtype +
          "\",\"dim\":" + List(dims) + ",\"stride\":" + List(strides) +
          ",\"isVirtual\":" + (options.is_virtual ? "true" : "false") +
