@@ -99,7 +99,7 @@ struct DeviceInfo {
 struct Quality {
   uint64_t dropped = 0;   // calls counted without their own record
   uint64_t untimed = 0;   // recorded calls without GPU times
-  uint64_t captured = 0;  // calls issued into stream captures, credited nothing so far
+  uint64_t captured = 0;  // calls issued into stream captures: launches are credited
   uint64_t damaged_files = 0;
   std::vector<std::string> notes;                          // one sentence each, for people
   std::vector<std::pair<std::string, uint64_t>> counters;  // non-zero health counters by name
