@@ -42,4 +42,8 @@ struct GraphCall {
 void BeforeGraphCall(const GraphCall& call, OpenCall& open);
 void AfterGraphCall(const GraphCall& call, OpenCall& open, int status);
 
+// A library has put work into a CUDA graph itself: cudnnBackendPopulateCudaGraph, or, in place of
+// what it had put there, cudnnBackendUpdateCudaGraph.
+void GraphFilledByLibrary(const void* graph, uint32_t signature, bool is_in_place);
+
 }  // namespace mfutrace::interpose
