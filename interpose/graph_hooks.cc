@@ -70,6 +70,17 @@ void Instantiated(Session& session, const GraphCall& call, uint64_t flags) {
 
 }  // namespace
 
+void GraphFilledByLibrary(const void* graph, uint32_t signature, bool is_in_place) {
+  Session* session = SessionOfOpenCalls();
+  if (session == nullptr) return;
+  const ErrnoGuard keep_errno;
+  if (is_in_place) {
+    GraphRefilled(*session, graph, signature);
+  } else {
+    GraphFilled(*session, graph, signature);
+  }
+}
+
 void BeforeGraphCall(const GraphCall& call, OpenCall& open) {
   Session* session = ObservedSession();
   if (session == nullptr || !session->graphs.is_used.load(std::memory_order_relaxed)) return;
