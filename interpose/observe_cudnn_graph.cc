@@ -6,8 +6,7 @@
 #include "interpose/cudnn_handle.h"
 #include "interpose/cudnn_packs.h"
 #include "interpose/cudnn_plans.h"
-#include "interpose/graph_contents.h"
-#include "interpose/session.h"
+#include "interpose/graph_hooks.h"
 
 namespace mfutrace::interpose::observe {
 namespace {
@@ -124,13 +123,8 @@ void CudnnIntoCudaGraph::Before(HookedCall& call, Pointer, Pointer plan, Pointer
 void CudnnIntoCudaGraph::After(HookedCall& call, int status, Pointer, Pointer, Pointer,
                                Pointer cuda_graph) {
   if (status != CUDNN_STATUS_SUCCESS) return;
-  Session* session = SessionOfOpenCalls();
-  if (session == nullptr) return;
-  if (call.entry == Entry::k_cudnnBackendUpdateCudaGraph) {
-    GraphRefilled(*session, cuda_graph, call.open.signature);
-  } else {
-    GraphFilled(*session, cuda_graph, call.open.signature);
-  }
+  GraphFilledByLibrary(cuda_graph, call.open.signature,
+                       call.entry == Entry::k_cudnnBackendUpdateCudaGraph);
 }
 
 void CudnnSetAttribute::Before(HookedCall&, Pointer descriptor, int attribute, int, int64_t count,
