@@ -50,6 +50,9 @@ void BeforeGraphCall(const GraphCall& call, OpenCall&) { Log("before %s", NameOf
 void AfterGraphCall(const GraphCall& call, OpenCall&, int status) {
   Log("after %s, status %d", NameOf(call.entry), status);
 }
+void GraphFilledByLibrary(const void*, uint32_t signature, bool is_in_place) {
+  Log("graph %s with %u", is_in_place ? "refilled" : "filled", signature);
+}
 bool IsWanted(Entry) { return true; }
 
 uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry,
