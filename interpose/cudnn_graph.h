@@ -163,6 +163,8 @@ struct CudnnGraph {
 
 // "MATMUL" of CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR.
 CudnnOp CudnnOpNamed(const char* name, size_t bytes);
-shapes::Dtype CudnnDtypeNamed(const char* name, size_t bytes);  // "CUDNN_DATA_HALF"
+CudnnPort CudnnPortNamed(const char* key, size_t bytes);             // "matA"
+CudnnPointwise CudnnPointwiseNamed(const char* name, size_t bytes);  // "CUDNN_POINTWISE_ADD"
+shapes::Dtype CudnnDtypeNamed(const char* name, size_t bytes);       // "CUDNN_DATA_HALF"
 
 }  // namespace mfutrace::interpose

@@ -18,111 +18,6 @@ bool Is(const Slice& slice, const char (&text)[kBytes]) {
   return slice.bytes == kBytes - 1 && std::memcmp(slice.data, text, kBytes - 1) == 0;
 }
 
-// Keys as cuDNN 9.19 writes them; those of later versions' operations after the attributes' names.
-struct PortName {
-  const char* name;
-  CudnnPort port;
-};
-constexpr PortName kPortNames[] = {
-    {"X", CudnnPort::kX},
-    {"B", CudnnPort::kB},
-    {"T", CudnnPort::kT},
-    {"W", CudnnPort::kW},
-    {"Y", CudnnPort::kY},
-    {"dX", CudnnPort::kDx},
-    {"dW", CudnnPort::kDw},
-    {"dY", CudnnPort::kDy},
-    {"matA", CudnnPort::kMatA},
-    {"matB", CudnnPort::kMatB},
-    {"matC", CudnnPort::kMatC},
-    {"mOverride", CudnnPort::kMOverride},
-    {"nOverride", CudnnPort::kNOverride},
-    {"kOverride", CudnnPort::kKOverride},
-    {"Q", CudnnPort::kQ},
-    {"K", CudnnPort::kK},
-    {"V", CudnnPort::kV},
-    {"O", CudnnPort::kO},
-    {"stats", CudnnPort::kStats},
-    {"scale", CudnnPort::kScale},
-    {"blockMask", CudnnPort::kBlockMask},
-    {"pageTableK", CudnnPort::kPageTableK},
-    {"pageTableV", CudnnPort::kHarmless},
-    {"seqLenQ", CudnnPort::kSeqLenQ},
-    {"seqLenQDesc", CudnnPort::kSeqLenQ},
-    {"seqLenKV", CudnnPort::kSeqLenK},
-    {"seqLenKVDesc", CudnnPort::kSeqLenK},
-    {"dODesc", CudnnPort::kHarmless},
-    {"dQDesc", CudnnPort::kDQ},
-    {"dKDesc", CudnnPort::kDK},
-    {"dVDesc", CudnnPort::kDV},
-    {"dO", CudnnPort::kHarmless},
-    {"dQ", CudnnPort::kDQ},
-    {"dK", CudnnPort::kDK},
-    {"dV", CudnnPort::kDV},
-    {"token", CudnnPort::kToken},
-    {"tokenIndex", CudnnPort::kTokenIndex},
-    {"weight", CudnnPort::kWeight},
-    {"firstTokenOffset", CudnnPort::kHarmless},
-    {"tokenKs", CudnnPort::kHarmless},
-    {"container", CudnnPort::kX},
-    {"sequence", CudnnPort::kHarmless},
-    {"pageTable", CudnnPort::kHarmless},
-    {"output", CudnnPort::kOutput},
-    {"doutput", CudnnPort::kDy},
-    {"dOutput", CudnnPort::kDy},
-    {"dweight", CudnnPort::kDw},
-    {"dWeight", CudnnPort::kDw},
-    {"leftBound", CudnnPort::kLeftBound},
-    {"shiftRightBound", CudnnPort::kShiftRightBound},
-    {"max", CudnnPort::kHarmless},
-    {"sumExp", CudnnPort::kHarmless},
-    {"sink", CudnnPort::kHarmless},
-    {"dropoutSeed", CudnnPort::kHarmless},
-    {"dropoutOffset", CudnnPort::kHarmless},
-};
-
-struct PointwiseName {
-  const char* name;
-  CudnnPointwise mode;
-};
-constexpr PointwiseName kPointwiseNames[] = {
-    {"ADD", CudnnPointwise::kAdd},
-    {"SUB", CudnnPointwise::kSub},
-    {"IDENTITY", CudnnPointwise::kIdentity},
-    {"EXP", CudnnPointwise::kExp},
-    {"GEN_INDEX", CudnnPointwise::kGenIndex},
-    {"BINARY_SELECT", CudnnPointwise::kSelect},
-    {"LOGICAL_AND", CudnnPointwise::kAnd},
-    {"CMP_GT", CudnnPointwise::kGreater},
-    {"CMP_GE", CudnnPointwise::kGreaterEqual},
-    {"CMP_LT", CudnnPointwise::kLess},
-    {"CMP_LE", CudnnPointwise::kLessEqual},
-};
-
-bool Equals(const Slice& slice, const char* name) {
-  return std::strlen(name) == slice.bytes && std::memcmp(name, slice.data, slice.bytes) == 0;
-}
-
-CudnnPort PortNamed(const Slice& key) {
-  for (const PortName& known : kPortNames) {
-    if (Equals(key, known.name)) return known.port;
-  }
-  return CudnnPort::kOther;
-}
-
-CudnnPointwise PointwiseNamed(Slice mode) {
-  constexpr char kPrefix[] = "CUDNN_POINTWISE_";
-  constexpr size_t kPrefixBytes = sizeof kPrefix - 1;
-  if (mode.bytes < kPrefixBytes || std::memcmp(mode.data, kPrefix, kPrefixBytes) != 0) {
-    return CudnnPointwise::kOther;
-  }
-  mode = {mode.data + kPrefixBytes, mode.bytes - kPrefixBytes};
-  for (const PointwiseName& known : kPointwiseNames) {
-    if (Equals(mode, known.name)) return known.mode;
-  }
-  return CudnnPointwise::kOther;
-}
-
 // A tensor's name is its uid in decimal; another name gets a number that no uid has.
 int64_t UidOf(const Slice& name) {
   const bool is_negative = name.bytes > 1 && name.data[0] == '-';
@@ -384,12 +279,12 @@ bool PlanReader::WalkMember(CudnnNode* node, CudnnTensor* tensor, int parent, ui
         return true;
       }
       if (value.bytes > 6 && std::memcmp(value.data, "CUDNN_", 6) == 0) {
-        const CudnnPointwise mode = PointwiseNamed(value);
+        const CudnnPointwise mode = CudnnPointwiseNamed(value.data, value.bytes);
         if (mode != CudnnPointwise::kOther) node->pointwise = mode;
         if (Is(value, "CUDNN_MOE_GROUPED_MATMUL_MODE_SCATTER")) node->scatters = true;
         return true;
       }
-      const CudnnPort port = PortNamed(key);
+      const CudnnPort port = CudnnPortNamed(key.data, key.bytes);
       if (port == CudnnPort::kOther) node->has_unknown_key = true;
       return AddLink(port, value);
     }

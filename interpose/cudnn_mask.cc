@@ -316,11 +316,20 @@ Provenance ResolveCudnnAttention(const CudnnOperation& operation, const CudnnPac
   const bool top_left = knows_top_left(right) && knows_top_left(left);
   const bool bottom_right = knows_bottom_right(right) && knows_bottom_right(left);
   const bool is_shifted_by_value = mask.right.term_count > 1;
+  // A window in the top left corner's terms, where the other corner's cannot say it, or would say
+  // it in numbers that the job did not.
+  const bool is_band = top_left && (!right.is_set || right.value >= 0) &&
+                       (!left.is_set || left.value >= 0) && (right.is_set || left.is_set);
+  const bool prefers_top_left = !is_shifted_by_value && mask.left.term_count <= 1 && diagonal != 0;
   int64_t window = 0;
   if (right.is_set && top_left && right.value == 0 &&
       !(is_shifted_by_value && bottom_right && diagonal == 0)) {
     attention->mask = Mask::kCausalTopLeft;
     window = left.value;
+  } else if (is_band && (prefers_top_left || !bottom_right)) {
+    attention->mask = Mask::kWindowTopLeft;
+    window = left.value;
+    if (right.is_set) attention->window_right = right.value;
   } else if (bottom_right) {
     const int64_t width = right.is_set ? from_bottom_right(right, 1) : 0;
     window = from_bottom_right(left, -1);

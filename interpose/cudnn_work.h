@@ -52,8 +52,9 @@ struct CudnnOperation {
   enum class Kind : uint8_t { kNamed, kGemm, kConvolution, kAttention };
 
   Kind kind = Kind::kNamed;
-  bool is_grouped = false;  // a Gemm whose rows belong to several experts
+  bool rows_are_k = false;  // of experts: a gradient of weights, which contracts the rows
   shapes::Provenance provenance = shapes::Provenance::kExact;
+  uint64_t experts = 0;        // a Gemm whose rows belong to that many weights; 0 = one for all
   const char* name = nullptr;  // of a named one: why it is not counted; static storage
   union {
     shapes::Gemm gemm;
@@ -73,6 +74,12 @@ struct CudnnWork {
   bool needs_pack;
   CudnnOperation operations[kMaxOperations];
 };
+
+// A product of experts as its parts: how many rows each has lies on the device, so they are spread
+// evenly, which gives their sum, the FLOPs and the bytes of all weights as they are. Returns the
+// number of parts, at most 2.
+uint32_t SpreadOverExperts(const CudnnOperation& operation, shapes::Gemm parts[2],
+                           uint64_t counts[2]);
 
 void DecodeCudnnGraph(const CudnnGraph& graph, CudnnWork* work);
 

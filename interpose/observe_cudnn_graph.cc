@@ -6,6 +6,7 @@
 #include "interpose/cudnn_handle.h"
 #include "interpose/cudnn_packs.h"
 #include "interpose/cudnn_plans.h"
+#include "interpose/cudnn_track.h"
 #include "interpose/graph_hooks.h"
 
 namespace mfutrace::interpose::observe {
@@ -32,14 +33,24 @@ bool SideOf(const CudnnLengths& lengths, const CudnnPack& pack, DeviceLengths::S
   return side->data != nullptr && lengths.divisor != 0;
 }
 
+uint32_t InternExperts(const CudnnOperation& operation, Entry entry) {
+  shapes::Gemm gemms[2];
+  uint64_t counts[2];
+  CompoundPart parts[2];
+  const uint32_t count = SpreadOverExperts(operation, gemms, counts);
+  for (uint32_t i = 0; i < count; ++i) {
+    parts[i].signature = InternGemm(gemms[i], 0, entry, operation.provenance);
+    parts[i].count = counts[i];
+  }
+  const uint32_t all = InternCompound(entry, parts, count, "moe grouped matmul");
+  return all != 0 ? all : InternGemm(operation.gemm, 0, entry, operation.provenance);
+}
+
 uint32_t Intern(const CudnnOperation& operation, const CudnnPack& pack, Entry entry, Run* run) {
   switch (operation.kind) {
     case Kind::kGemm: {
-      const uint32_t gemm = InternGemm(operation.gemm, 0, entry, operation.provenance);
-      if (!operation.is_grouped) return gemm;
-      const CompoundPart part = {gemm, 1};
-      const uint32_t grouped = InternCompound(entry, &part, 1, "moe grouped matmul");
-      return grouped != 0 ? grouped : gemm;
+      if (operation.experts != 0) return InternExperts(operation, entry);
+      return InternGemm(operation.gemm, 0, entry, operation.provenance);
     }
     case Kind::kConvolution:
       return InternConvolution(operation.convolution, entry, operation.provenance);
@@ -127,14 +138,26 @@ void CudnnIntoCudaGraph::After(HookedCall& call, int status, Pointer, Pointer, P
                        call.entry == Entry::k_cudnnBackendUpdateCudaGraph);
 }
 
-void CudnnSetAttribute::Before(HookedCall&, Pointer descriptor, int attribute, int, int64_t count,
-                               Pointer data) {
+void CudnnSetAttribute::Before(HookedCall&, Pointer descriptor, int attribute, int type,
+                               int64_t count, Pointer data) {
   NoteCudnnPack(descriptor, attribute, count, data);
+  TrackCudnnAttribute(descriptor, attribute, type, count, data);
+}
+
+void CudnnGetAttribute::After(HookedCall&, int status, Pointer descriptor, int attribute, int type,
+                              int64_t requested, Pointer count, Pointer data) {
+  if (status != CUDNN_STATUS_SUCCESS || requested <= 0 || type != CUDNN_TYPE_BACKEND_DESCRIPTOR) {
+    return;
+  }
+  int64_t given = requested;
+  if (count != nullptr) given = *static_cast<const int64_t*>(count);
+  TrackCudnnAnswer(descriptor, attribute, type, given < requested ? given : requested, data);
 }
 
 void CudnnDestroy::Before(HookedCall&, Pointer descriptor) {
   ForgetCudnnPack(descriptor);
   ForgetCudnnPlan(descriptor);
+  ForgetCudnnDescriptor(descriptor);
 }
 
 }  // namespace mfutrace::interpose::observe

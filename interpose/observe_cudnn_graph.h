@@ -24,6 +24,12 @@ struct CudnnSetAttribute : EndsPlainly {
                      Pointer data);
 };
 
+struct CudnnGetAttribute : EndsInAfter {
+  static void Before(HookedCall&, Pointer, int, int, int64_t, Pointer, Pointer) {}
+  static void After(HookedCall& call, int status, Pointer descriptor, int attribute, int type,
+                    int64_t requested, Pointer count, Pointer data);
+};
+
 struct CudnnDestroy : EndsPlainly {
   static void Before(HookedCall& call, Pointer descriptor);
 };

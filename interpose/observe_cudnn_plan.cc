@@ -1,6 +1,6 @@
 // See cudnn_plans.h. A plan tells its operation graph as JSON text, also one that was deserialised
 // (CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, what cudnn-frontend's serialize() uses): 0.3 to
-// 0.5 ms for attention's 70 to 125 KB, once.
+// 0.5 ms for attention's 70 to 125 KB, once. Libraries too old for that: cudnn_track.h.
 #include <cudnn.h>
 #include <unistd.h>
 
@@ -8,6 +8,7 @@
 
 #include "interpose/cudnn_json.h"
 #include "interpose/cudnn_plans.h"
+#include "interpose/cudnn_track.h"
 #include "interpose/lock.h"
 #include "interpose/memory.h"
 
@@ -111,35 +112,58 @@ bool Override(const CudnnPack& pack, CudnnGraph* graph) {
   return true;
 }
 
+// Memory to read one plan in: its graph, and its text in front if it has one.
+class Scratch {
+ public:
+  explicit Scratch(size_t text_bytes)
+      : text_bytes_((text_bytes + 63) & ~size_t{63}),
+        memory_(static_cast<char*>(MapPages(text_bytes_ + sizeof(CudnnGraph)))) {}
+  ~Scratch() {
+    if (memory_ != nullptr) UnmapPages(memory_, text_bytes_ + sizeof(CudnnGraph));
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  char* text() { return memory_; }
+  CudnnGraph* graph() {
+    return memory_ != nullptr ? reinterpret_cast<CudnnGraph*>(memory_ + text_bytes_) : nullptr;
+  }
+
+ private:
+  size_t text_bytes_;
+  char* memory_;
+};
+
+bool Decode(CudnnGraph* graph, const CudnnPack* pack, CudnnWork* work) {
+  if (pack != nullptr && !Override(*pack, graph)) return false;
+  const TableGuard guard;  // names that the work keeps
+  DecodeCudnnGraph(*graph, work);
+  return true;
+}
+
 bool ReadPlan(const VendorLibrary& library, const void* plan, const CudnnPack* pack,
               CudnnWork* work) {
   const auto get = reinterpret_cast<decltype(&::cudnnBackendGetAttribute)>(
       library.Get(Getter::k_cudnnBackendGetAttribute));
   if (get == nullptr || plan == nullptr) return false;
   auto* descriptor = static_cast<cudnnBackendDescriptor_t>(const_cast<void*>(plan));
+  constexpr auto kText = CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION;
   int64_t count = 0;
-  if (get(descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &count,
-          nullptr) != CUDNN_STATUS_SUCCESS ||
+  if (get(descriptor, kText, CUDNN_TYPE_CHAR, 0, &count, nullptr) != CUDNN_STATUS_SUCCESS ||
       count <= 0 || static_cast<uint64_t>(count) > kMaxTextBytes) {
-    return false;
+    Scratch scratch(0);
+    return scratch.graph() != nullptr && TrackedCudnnGraph(plan, scratch.graph()) &&
+           Decode(scratch.graph(), pack, work);
   }
-  const size_t text_bytes = (static_cast<size_t>(count) + 64) & ~size_t{63};
-  const size_t all_bytes = text_bytes + sizeof(CudnnGraph);
-  char* text = static_cast<char*>(MapPages(all_bytes));
-  if (text == nullptr) return false;
-  auto* graph = reinterpret_cast<CudnnGraph*>(text + text_bytes);
+  StopTrackingCudnn();
+  Scratch scratch(static_cast<size_t>(count));
   int64_t written = 0;
-  const bool is_read = get(descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
-                           CUDNN_TYPE_CHAR, count, &written, text) == CUDNN_STATUS_SUCCESS &&
-                       written > 0 && written <= count &&
-                       ReadCudnnPlan(text, static_cast<size_t>(written), graph) &&
-                       (pack == nullptr || Override(*pack, graph));
-  if (is_read) {
-    const TableGuard guard;  // names that the work keeps
-    DecodeCudnnGraph(*graph, work);
-  }
-  UnmapPages(text, all_bytes);
-  return is_read;
+  return scratch.graph() != nullptr &&
+         get(descriptor, kText, CUDNN_TYPE_CHAR, count, &written, scratch.text()) ==
+             CUDNN_STATUS_SUCCESS &&
+         written > 0 && written <= count &&
+         ReadCudnnPlan(scratch.text(), static_cast<size_t>(written), scratch.graph()) &&
+         Decode(scratch.graph(), pack, work);
 }
 
 }  // namespace

@@ -246,7 +246,8 @@ uint32_t InternGemm(const shapes::Gemm& gemm, uint32_t compute_code, Entry entry
                    Byte(gemm.op_b) << 56;
   const uint64_t flags = (gemm.gauss_3m ? uint64_t{trace::kGauss3m} : 0) |
                          (gemm.a_is_broadcast ? uint64_t{trace::kABroadcast} : 0) |
-                         (gemm.b_is_broadcast ? uint64_t{trace::kBBroadcast} : 0);
+                         (gemm.b_is_broadcast ? uint64_t{trace::kBBroadcast} : 0) |
+                         (gemm.bias_is_along_n ? uint64_t{trace::kBiasAlongN} : 0);
   facts.words[6] =
       Byte(gemm.beta) | flags << 8 | Byte(provenance) << 16 | uint64_t{compute_code} << 32;
   facts.words[7] = Byte(gemm.scale_a) | Byte(gemm.scale_b) << 8 | Byte(gemm.scale_d) << 16 |

@@ -67,10 +67,12 @@ uint64_t KeptPairs(const Attention& attention) {
   if (attention.mask == Mask::kUnknown) return Product(rows, keys);
 
   // The key that row 0's diagonal meets.
-  const SignedWide diagonal = attention.mask == Mask::kCausalTopLeft
-                                  ? 0
-                                  : static_cast<SignedWide>(keys) - static_cast<SignedWide>(rows);
-  const bool is_causal = attention.mask != Mask::kNone;
+  const bool is_top_left =
+      attention.mask == Mask::kCausalTopLeft || attention.mask == Mask::kWindowTopLeft;
+  const SignedWide diagonal =
+      is_top_left ? 0 : static_cast<SignedWide>(keys) - static_cast<SignedWide>(rows);
+  const bool is_causal =
+      attention.mask == Mask::kCausalTopLeft || attention.mask == Mask::kCausalBottomRight;
   const bool has_right_limit = is_causal || attention.window_right >= 0;
   const SignedWide right = is_causal ? 0 : attention.window_right;
 

@@ -85,6 +85,9 @@ void PutMask(Text& text, const Attention& attention) {
     case Mask::kNone:
       text.Put(" full");
       break;
+    case Mask::kWindowTopLeft:
+      text.Put(" band-tl");
+      break;
     // On a square both alignments are one mask; elsewhere the label says which.
     case Mask::kCausalTopLeft:
       text.Put(attention.seq_q == attention.seq_k ? " causal" : " causal-tl");
@@ -93,7 +96,9 @@ void PutMask(Text& text, const Attention& attention) {
       text.Put(attention.seq_q == attention.seq_k ? " causal" : " causal-br");
       break;
   }
-  const bool has_right_window = attention.mask == Mask::kNone && attention.window_right >= 0;
+  const bool may_look_ahead =
+      attention.mask == Mask::kNone || attention.mask == Mask::kWindowTopLeft;
+  const bool has_right_window = may_look_ahead && attention.window_right >= 0;
   if (attention.window_left < 0 && !has_right_window) return;
   const auto limit = [&text](int64_t keys) {
     if (keys < 0) {
@@ -104,7 +109,7 @@ void PutMask(Text& text, const Attention& attention) {
   };
   text.Put(" w");
   limit(attention.window_left);
-  if (attention.mask != Mask::kNone) return;
+  if (!may_look_ahead) return;
   text.Put("/");
   limit(attention.window_right);
 }

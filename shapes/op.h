@@ -84,6 +84,7 @@ struct Gemm {
   Dtype bias = Dtype::kUnknown;          // of the epilogue's bias vector; kUnknown = none
   Dtype aux = Dtype::kUnknown;           // of the m x n auxiliary matrix; kUnknown = none, kBool =
                                          // a bit an element (ReLU's mask)
+  bool bias_is_along_n = false;          // a bias of n elements; else of m
   uint16_t epilogue = 0;                 // the vendor's code (cublasLtEpilogue_t); 0 = not told
 };
 
@@ -165,6 +166,7 @@ enum class Mask : uint8_t {
   kNone = 1,
   kCausalTopLeft = 2,      // query row i sees keys 0 .. i
   kCausalBottomRight = 3,  // query row i sees keys 0 .. i + s_k - s_q
+  kWindowTopLeft = 4,      // its window alone, beside key i of query row i
 };
 
 enum class Pass : uint8_t { kForward = 0, kBackward = 1 };
@@ -178,7 +180,7 @@ struct SequenceRun {
 
 // Scaled dot-product attention of `batch` sequences of equal length. Grouped queries: heads_q is a
 // multiple of heads_kv. Windows count keys kept beside the diagonal key; -1 means no limit.
-// Without a causal mask the diagonal of a window ends at the last query and the last key.
+// Mask::kNone: the diagonal of a window ends at the last query and the last key.
 struct Attention {
   uint64_t batch = 0;
   uint64_t heads_q = 0;

@@ -82,7 +82,7 @@ std::optional<uint64_t> ScaleBytes(const Gemm& gemm) {
 }
 
 uint64_t EpilogueBytes(const Gemm& gemm) {
-  const bool is_bias_of_columns = (gemm.epilogue & kBiasGradientOfB) != 0;
+  const bool is_bias_of_columns = gemm.bias_is_along_n || (gemm.epilogue & kBiasGradientOfB) != 0;
   const uint64_t bias = OperandBytes(is_bias_of_columns ? gemm.n : gemm.m, gemm.bias);
   const uint64_t column =
       gemm.aux == Dtype::kBool ? CeilDiv(gemm.m, 8) : OperandBytes(gemm.m, gemm.aux);

@@ -198,7 +198,7 @@ struct GemmSignature {
   uint16_t epilogue;  // the vendor's code; 0 = not told
 };
 static_assert(sizeof(GemmSignature) == 64);
-enum GemmFlags : uint8_t { kGauss3m = 1, kABroadcast = 2, kBBroadcast = 4 };
+enum GemmFlags : uint8_t { kGauss3m = 1, kABroadcast = 2, kBBroadcast = 4, kBiasAlongN = 8 };
 
 struct CollectiveSignature {
   uint32_t id;

@@ -23,6 +23,7 @@ shapes::Gemm GemmOf(const GemmSignature& record) {
   gemm.gauss_3m = (record.flags & kGauss3m) != 0;
   gemm.a_is_broadcast = (record.flags & kABroadcast) != 0;
   gemm.b_is_broadcast = (record.flags & kBBroadcast) != 0;
+  gemm.bias_is_along_n = (record.flags & kBiasAlongN) != 0;
   gemm.scale_a = static_cast<shapes::ScaleMode>(record.scale_a);
   gemm.scale_b = static_cast<shapes::ScaleMode>(record.scale_b);
   gemm.scale_d = static_cast<shapes::ScaleMode>(record.scale_d);

@@ -103,13 +103,17 @@ uint64_t PairsByHand(const Attention& attention) {
   const auto keys = static_cast<int64_t>(attention.seq_k);
   uint64_t pairs = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t diagonal = attention.mask == Mask::kCausalTopLeft ? row : row + keys - rows;
+    const bool is_top_left =
+        attention.mask == Mask::kCausalTopLeft || attention.mask == Mask::kWindowTopLeft;
+    const bool is_causal =
+        attention.mask == Mask::kCausalTopLeft || attention.mask == Mask::kCausalBottomRight;
+    const int64_t diagonal = is_top_left ? row : row + keys - rows;
     for (int64_t key = 0; key < keys; ++key) {
       if (attention.mask == Mask::kUnknown) {
         ++pairs;
         continue;
       }
-      if (attention.mask != Mask::kNone && key > diagonal) continue;
+      if (is_causal && key > diagonal) continue;
       if (attention.window_left >= 0 && key < diagonal - attention.window_left) continue;
       if (attention.window_right >= 0 && key > diagonal + attention.window_right) continue;
       ++pairs;
@@ -120,8 +124,8 @@ uint64_t PairsByHand(const Attention& attention) {
 
 TEST(Flops, KeptPairsEqualACountOneByOne) {
   uint64_t cases = 0;
-  for (const Mask mask :
-       {Mask::kUnknown, Mask::kNone, Mask::kCausalTopLeft, Mask::kCausalBottomRight}) {
+  for (const Mask mask : {Mask::kUnknown, Mask::kNone, Mask::kCausalTopLeft,
+                          Mask::kCausalBottomRight, Mask::kWindowTopLeft}) {
     for (uint64_t rows = 0; rows <= 9; ++rows) {
       for (uint64_t keys = 0; keys <= 9; ++keys) {
         for (int64_t left = -1; left <= 11; ++left) {
@@ -140,7 +144,7 @@ TEST(Flops, KeptPairsEqualACountOneByOne) {
       }
     }
   }
-  EXPECT_EQ(cases, 4u * 10 * 10 * 13 * 13);
+  EXPECT_EQ(cases, 5u * 10 * 10 * 13 * 13);
 }
 
 TEST(Flops, AlignmentOfTheMaskDecidesNonSquareAttention) {

@@ -84,6 +84,9 @@ TEST(Label, AttentionGivesHeadsSequencesAndMask) {
   attention.heads_kv = 32;
   attention.head_dim_v = 64;
   EXPECT_EQ(TextOf(attention), "sdpa bwd bf16 b2 h32 s1/4096 d128/64 full w127/inf");
+  attention.mask = Mask::kWindowTopLeft;
+  attention.window_right = 5;
+  EXPECT_EQ(TextOf(attention), "sdpa bwd bf16 b2 h32 s1/4096 d128/64 band-tl w127/5");
   attention.mask = Mask::kUnknown;
   EXPECT_EQ(TextOf(attention), "sdpa bwd bf16 b2 h32 s1/4096 d128/64 mask?");
 }

@@ -140,6 +140,9 @@ TEST(Traffic, EpiloguesReadABiasAndStoreTheirAuxiliaryMatrix) {
   gemm.bias = Dtype::kBf16;
   gemm.aux = Dtype::kUnknown;
   EXPECT_EQ(LeastBytes(gemm), plain + 140);
+  gemm.epilogue = 0;
+  gemm.bias_is_along_n = true;
+  EXPECT_EQ(LeastBytes(gemm), plain + 140);
 }
 
 TEST(Traffic, AttentionReadsKeysAndValuesWithTheirOwnHeads) {

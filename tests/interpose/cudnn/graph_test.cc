@@ -6,6 +6,7 @@
 #include <string>
 
 #include "shapes/flops.h"
+#include "shapes/traffic.h"
 #include "tests/interpose/cudnn/graph_text.h"
 
 namespace mfutrace::interpose {
@@ -15,6 +16,8 @@ using shapes::Attention;
 using shapes::ConvDirection;
 using shapes::Dtype;
 using shapes::ExecutedFlop;
+using shapes::Gemm;
+using shapes::LeastBytes;
 using shapes::Mask;
 using shapes::ModelFlop;
 using shapes::Pass;
@@ -190,6 +193,54 @@ TEST(CudnnGraphByHand, MatmulWithBroadcastOperandAndEpilogue) {
   EXPECT_EQ(operation.gemm.d, Dtype::kF16);
   EXPECT_EQ(operation.gemm.accumulate, Dtype::kF32);
   EXPECT_EQ(ExecutedFlop(operation.gemm), 2ull * 6 * 70 * 50 * 30);
+  // Both operands, the bias of 50 elements and the result.
+  EXPECT_EQ(LeastBytes(operation.gemm), 2u * (6 * 70 * 30 + 30 * 50 + 50 + 6 * 70 * 50));
+}
+
+TEST(CudnnGraphByHand, WhatAnEpilogueReadsAndWritesIsInTheBytes) {
+  GraphText::TensorOptions wide;
+  wide.dtype = "FLOAT";
+  GraphText graph;  // D = gelu(A B + C + a number a row), kept before and after gelu
+  graph.Tensor("1", {6, 70, 30})
+      .Tensor("2", {6, 30, 50})
+      .Virtual("3", {6, 70, 50})
+      .Tensor("4", {6, 70, 50}, wide)
+      .Virtual("5", {6, 70, 50})
+      .Tensor("6", {1, 70, 1})
+      .Tensor("7", {6, 70, 50})
+      .Tensor("8", {6, 70, 50})
+      .Node("MATMUL", R"("matA":"1","matB":"2","matC":"3")")
+      .Pointwise("ADD", R"("X":"3","B":"4","Y":"5")")
+      .Pointwise("ADD", R"("X":"5","B":"6","Y":"7")")
+      .Pointwise("GELU_FWD", R"("X":"7","Y":"8")");
+  const Decoded decoded = DecodePlan(graph.plan_text());
+  ASSERT_EQ(decoded.work.count, 1u);
+  EXPECT_EQ(LeastBytes(decoded.work.operations[0].gemm),
+            2u * (6 * 70 * 30 + 6 * 30 * 50 + 70 + 2 * 6 * 70 * 50) + 4u * 6 * 70 * 50);
+}
+
+TEST(CudnnGraphByHand, RowsOfExpertsAddUpHoweverTheyAreSpread) {
+  CudnnOperation operation;
+  for (const uint64_t experts : {1u, 3u, 5u, 91u}) {
+    for (const bool rows_are_k : {false, true}) {
+      operation.gemm = {};
+      operation.gemm.m = 90;
+      operation.gemm.n = 72;
+      operation.gemm.k = 90;
+      operation.experts = experts;
+      operation.rows_are_k = rows_are_k;
+      Gemm parts[2];
+      uint64_t counts[2] = {};
+      const uint32_t made = SpreadOverExperts(operation, parts, counts);
+      uint64_t flop = 0, all = 0;
+      for (uint32_t i = 0; i < made; ++i) {
+        flop += counts[i] * ExecutedFlop(parts[i]);
+        all += counts[i];
+      }
+      EXPECT_EQ(all, experts);
+      EXPECT_EQ(flop, 2u * 90 * 72 * 90);
+    }
+  }
 }
 
 TEST(CudnnGraphByHand, BlockScaledOperandsCountInTheirStoredFormat) {
@@ -271,7 +322,13 @@ TEST(CudnnGraphByHand, ExpertsRowsAddUp) {
                                   R"("weight":"2","firstTokenOffset":"3","output":"4")");
   const Decoded decoded = DecodeText(graph.text());
   ASSERT_EQ(decoded.work.count, 1u);
-  EXPECT_TRUE(decoded.work.operations[0].is_grouped);
+  EXPECT_EQ(decoded.work.operations[0].experts, 8u);
+  Gemm parts[2];
+  uint64_t counts[2] = {};
+  ASSERT_EQ(SpreadOverExperts(decoded.work.operations[0], parts, counts), 1u);
+  // Tokens and results once, all eight weights.
+  EXPECT_EQ(counts[0] * LeastBytes(parts[0]).value_or(0),
+            2u * (512 * 96 + 8 * 96 * 160 + 512 * 160));
   EXPECT_EQ(decoded.work.operations[0].provenance, Provenance::kExact);
   EXPECT_EQ(ExecutedFlop(decoded.work.operations[0].gemm), 2ull * 512 * 96 * 160);
 

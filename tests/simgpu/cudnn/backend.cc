@@ -40,6 +40,13 @@ std::vector<int64_t> EnginesFor(const Graph& graph) {
   return {kOwnEngine};
 }
 
+// A library from before plans could be written as text.
+bool LacksPlanText(int name) {
+  if (name != CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION) return false;
+  const char* refuses = std::getenv("SIMGPU_CUDNN_NO_JSON");
+  return refuses != nullptr && std::strcmp(refuses, "0") != 0;
+}
+
 // The rules of shapes that graphs of real jobs meet.
 cudnnStatus_t FinalizeTensor(const Descriptor& tensor) {
   const std::vector<int64_t> dim = tensor.Integers(CUDNN_ATTR_TENSOR_DIMENSIONS);
@@ -357,7 +364,8 @@ cudnnStatus_t CUDNNWINAPI cudnnBackendSetAttribute(cudnnBackendDescriptor_t desc
   Descriptor* found = Read(descriptor);
   if (found == nullptr) return Fail(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "nullptr == descriptor");
   const size_t width = simgpu::cudnn::BytesOf(type);
-  if (found->finalized || !simgpu::cudnn::Owns(found->kind, name) || width == 0 || count < 0 ||
+  if (found->finalized || !simgpu::cudnn::Owns(found->kind, name) ||
+      simgpu::cudnn::LacksPlanText(name) || width == 0 || count < 0 ||
       (count > 0 && elements == nullptr)) {
     return Fail(CUDNN_STATUS_BAD_PARAM, "ptrDesc->set(attributeName, ...)");
   }
@@ -412,7 +420,9 @@ cudnnStatus_t CUDNNWINAPI cudnnBackendGetAttribute(cudnnBackendDescriptor_t desc
   const Descriptor* found = Read(descriptor);
   if (found == nullptr) return Fail(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "nullptr == descriptor");
   if (!found->finalized) return Fail(CUDNN_STATUS_NOT_INITIALIZED, "not finalized");
-  if (!simgpu::cudnn::Owns(found->kind, name)) return Fail(CUDNN_STATUS_BAD_PARAM, "attributeName");
+  if (!simgpu::cudnn::Owns(found->kind, name) || simgpu::cudnn::LacksPlanText(name)) {
+    return Fail(CUDNN_STATUS_BAD_PARAM, "attributeName");
+  }
   const AttributeFacts* facts = simgpu::cudnn::FactsOf(name);
   if (facts != nullptr && facts->type != type) {
     return Fail(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "CUDNN_TYPE_... != attrType");
