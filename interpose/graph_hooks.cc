@@ -16,21 +16,6 @@ constexpr int32_t kConditionalNode = 13;
 constexpr int32_t kWhileNode = 1;
 constexpr uint64_t kDeviceLaunch = 4;
 
-// cuda.h, CUgraphNodeParams: as much of it as is read. A unit test compares it with the header.
-struct NodeParams {
-  int32_t type;
-  int32_t reserved[3];
-  union {
-    const void* child;
-    struct {
-      uint64_t handle;
-      int32_t kind;
-      uint32_t size;
-      const void* const* bodies;
-    } conditional;
-  };
-};
-
 void* StreamOf(const GraphCall& call, const void* stream) {
   constexpr uintptr_t kPerThreadStream = 2;  // cuda.h, CU_STREAM_PER_THREAD
   if (call.is_per_thread && stream == nullptr) return reinterpret_cast<void*>(kPerThreadStream);
@@ -43,7 +28,7 @@ const void* Written(const void* pointer) {
 }
 
 void NodeAdded(Session& session, const GraphCall& call, const void* parameters) {
-  const auto* params = static_cast<const NodeParams*>(parameters);
+  const auto* params = static_cast<const GraphNodeParams*>(parameters);
   const void* graph = call.arguments[1];
   const void* node = Written(call.arguments[0]);
   if (params == nullptr) return;
@@ -161,7 +146,7 @@ void AfterGraphCall(const GraphCall& call, OpenCall& open, int status) {
                             static_cast<uint32_t>(reinterpret_cast<uintptr_t>(arguments[2])) != 0);
       break;
     case GraphRole::kExecSetNode: {
-      const auto* params = static_cast<const NodeParams*>(arguments[2]);
+      const auto* params = static_cast<const GraphNodeParams*>(arguments[2]);
       if (params != nullptr && params->type == kChildGraphNode) {
         ExecutableChildReplaced(*session, arguments[0], arguments[1], params->child);
       }
