@@ -31,6 +31,21 @@ enum class GraphRole : uint8_t {
   kLaunch,                 // executable, stream
 };
 
+// cuda.h, CUgraphNodeParams: as much of it as is read. A unit test compares it with the header.
+struct GraphNodeParams {
+  int32_t type;
+  int32_t reserved[3];
+  union {
+    const void* child;
+    struct {
+      uint64_t handle;
+      int32_t kind;
+      uint32_t size;
+      const void* const* bodies;
+    } conditional;
+  };
+};
+
 struct GraphCall {
   GraphRole role;
   bool is_per_thread;  // stream 0 is the thread's own default stream
