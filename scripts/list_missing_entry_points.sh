@@ -14,7 +14,7 @@ patterns=$(sed 's/#.*//; s/[[:space:]]*$//; /^$/d; s/.*/^(&)(_v2)?(_64)?$/' scri
 collectives='nccl(AllReduce|AllGather|ReduceScatter|Broadcast|Bcast|Reduce|Send|Recv|AlltoAll)'
 seen=0
 missing=0
-for library in libcublas.so libcublasLt.so libnccl.so; do
+for library in libcublas.so libcublasLt.so libcudnn.so libnccl.so; do
   path=$(find -L "$folder" -maxdepth 1 -name "$library*" | sort | head -1)
   if [[ -z $path ]]; then
     echo "list_missing_entry_points: no $library in $folder" >&2
@@ -22,7 +22,7 @@ for library in libcublas.so libcublasLt.so libnccl.so; do
   fi
   seen=1
   names=$(readelf --dyn-syms -W "$path" | awk '$4 == "FUNC" && $7 != "UND" {sub(/@.*/, "", $8); print $8}' |
-    grep -E "^(cublas[A-Z]|$collectives\$)" | grep -vE -f <(echo "$patterns") | sort -u)
+    grep -E "^(cublas[A-Z]|cudnn[A-Z]|$collectives\$)" | grep -vE -f <(echo "$patterns") | sort -u)
   while read -r name; do
     [[ -n $name ]] || continue
     echo "$name is exported by $path and counted by no row"

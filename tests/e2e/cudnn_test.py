@@ -175,7 +175,8 @@ class Graphs(GraphTest):
                 bounds += op.flop
             elif op.kind in COUNTED:
                 logged[op.kind, op.flop, "calls"] += 1
-                logged[op.kind, op.flop, "bytes"] += op.bytes + (UNREAD_WEIGHTS if "groups" in dims else 0)
+                logged[op.kind, op.flop, "bytes"] += op.bytes + (
+                    UNREAD_WEIGHTS if op.kind == "gemm" and "groups" in dims else 0)
         kinds = {"convolution": "conv", "attention": "attention", "gemm": "gemm"}
         for op in report["ops"]:
             if op["provenance"] == "exact" and op["kind"] in kinds:
