@@ -29,6 +29,7 @@ struct ReportOptions {
   std::vector<std::string> peaks;
   std::string peaks_file;
   std::string skip_warmup = "auto";
+  std::string layout;
   int top = 0;
   int rank = -1;
   bool force = false;
@@ -50,6 +51,8 @@ void Declare(CLI::App& app, ReportOptions& options) {
   app.add_option("--top", options.top, "rows of each table")->check(CLI::PositiveNumber);
   app.add_option("--rank", options.rank, "this rank alone")->check(CLI::NonNegativeNumber);
   app.add_option("--skip-warmup", options.skip_warmup, "steps to leave out, or auto");
+  app.add_option("--layout", options.layout,
+                 "what the communicators are, e.g. tp=8,pp=4,dp=2; checked against the evidence");
   app.add_option("--peak", options.peaks, "dense peak in FLOP/s, e.g. bf16=989.4e12; repeatable")
       ->allow_extra_args(false);
   app.add_option("--peaks", options.peaks_file,
@@ -100,6 +103,14 @@ int Interpret(const ReportOptions& options, report::AnalyzeOptions& load,
       return kExitBadUse;
     }
     load.skip_warmup_steps = static_cast<uint32_t>(*steps);
+  }
+  if (!options.layout.empty()) {
+    absl::StatusOr<report::Layout> layout = report::ParseLayout(options.layout);
+    if (!layout.ok()) {
+      Say("--layout: " + std::string(layout.status().message()));
+      return kExitBadUse;
+    }
+    load.layout = *std::move(layout);
   }
   if (options.rank >= 0) load.rank = options.rank;
   load.compat_hta = options.compat == "hta";

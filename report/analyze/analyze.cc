@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "report/analyze/budgets.h"
 #include "report/analyze/comm.h"
 #include "report/analyze/compat_hta.h"
 #include "report/analyze/mfu.h"
@@ -123,34 +124,6 @@ absl::StatusOr<WindowSummary> SteadySummary(const std::vector<DeviceSummary>& de
             "window; they are left out there");
   }
   return steady;
-}
-
-// Waiting of one rank over its communicators, and how often it kept others waiting.
-void FillWaits(const DeviceSummary& device, const std::vector<GroupWaits>& groups,
-               RankResult& row) {
-  std::set<std::string> own;
-  bool is_known = false;
-  for (size_t i = 0; i < device.communicators.size(); ++i) {
-    own.insert(KeyOf(device.communicators[i]));
-    if (!device.communicator_ops[i].empty() && !device.waits[i].is_known) return;
-    is_known = is_known || device.waits[i].is_known;
-    row.wait_ns = row.wait_ns.value_or(0) + device.waits[i].wait_ns;
-    row.transfer_ns = row.transfer_ns.value_or(0) + device.waits[i].transfer_ns;
-  }
-  if (!is_known) {
-    row.wait_ns = row.transfer_ns = std::nullopt;
-    return;
-  }
-  row.times_last = 0;
-  row.caused_wait_ns = 0;
-  for (const GroupWaits& group : groups) {
-    if (!own.contains(group.key)) continue;
-    for (size_t i = 0; i < group.world_ranks.size(); ++i) {
-      if (group.world_ranks[i] != device.rank) continue;
-      *row.times_last += group.times_last[i];
-      *row.caused_wait_ns += group.caused_ns[i];
-    }
-  }
 }
 
 void FillSteps(const std::vector<DeviceSummary>& devices, RunResult& result) {
@@ -281,20 +254,22 @@ void NameGpus(const std::vector<DeviceSummary>& devices, RunResult& result) {
 }  // namespace
 
 struct Analyzer::State {
+  explicit State(AnalyzeOptions given)
+      : options(std::move(given)), peaks(options.peak_overrides, options.user_peaks) {}
+
   AnalyzeOptions options;
+  PeakTable peaks;
   std::vector<DeviceSummary> devices;
   std::vector<std::pair<int32_t, HtaCompat>> compat_hta;  // by rank
   absl::Status status;
 };
 
-Analyzer::Analyzer(AnalyzeOptions options) : state_(std::make_unique<State>()) {
-  state_->options = std::move(options);
-}
+Analyzer::Analyzer(AnalyzeOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 
 Analyzer::~Analyzer() = default;
 
 void Analyzer::Add(const Timeline& timeline) {
-  absl::StatusOr<DeviceSummary> summary = Summarize(timeline);
+  absl::StatusOr<DeviceSummary> summary = Summarize(timeline, &state_->peaks);
   if (!summary.ok()) {
     state_->status.Update(summary.status());
     return;
@@ -325,10 +300,11 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   }
   AssignRanks(devices, result.quality.notes);
   SortByRank(devices);
-  Together together = PutTogether(devices, result.quality.notes);
+  result.world_size = WorldSize(devices);
+  Together together =
+      PutTogether(devices, result.world_size, state_->options.layout, result.quality.notes);
   result.clock = ClockOf(devices, together.clocks);
   const std::optional<int32_t>& only = state_->options.rank;
-  result.world_size = WorldSize(devices);
   if (only.has_value()) {
     devices.erase(std::remove_if(devices.begin(), devices.end(),
                                  [&](const DeviceSummary& device) { return device.rank != *only; }),
@@ -342,7 +318,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
         "nothing to report on: the traces hold no intercepted call and no GPU work");
   }
 
-  const PeakTable peaks(state_->options.peak_overrides, state_->options.user_peaks);
+  const PeakTable& peaks = state_->peaks;
   result.title = TitleOf(devices);
   NameGpus(devices, result);
   result.source = devices.front().source == SourceKind::kNative ? "mfutrace" : "kineto";
@@ -362,6 +338,9 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   if (absl::Status status = FillSteady(devices, state_->options, peaks, result); !status.ok()) {
     return status;
   }
+  if (absl::Status status = FillBudgets(devices, peaks, together.waits, result); !status.ok()) {
+    return status;
+  }
   const auto peak_of = [&](const std::string& gpu, shapes::PeakRate rate) {
     const std::optional<Peak> peak = peaks.Find(gpu, rate);
     return peak.has_value() ? std::optional<uint64_t>(peak->flop_per_s) : std::nullopt;
@@ -369,7 +348,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.ops = MergeOps(devices, peak_of,
                         [&](const std::string& gpu) { return peaks.MemoryBytesPerSecond(gpu); });
   NameOpaque(result.ops, result.quality);
-  result.communicators = MergeCommunicators(devices, together.waits.groups);
+  result.communicators = MergeCommunicators(devices, together.waits.groups, together.verdicts);
   for (auto& [rank, compat] : state_->compat_hta) {
     if (!only.has_value() || rank == *only) result.compat_hta.push_back(std::move(compat));
   }

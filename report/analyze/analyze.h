@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "report/analyze/results.h"
+#include "report/analyze/strategy.h"
 #include "report/model/timeline.h"
 #include "report/model/user_peaks.h"
 
@@ -24,6 +25,7 @@ struct AnalyzeOptions {
   UserPeaks user_peaks;
   std::optional<uint32_t> skip_warmup_steps;  // nullopt = found from the steps' durations
   std::optional<int32_t> rank;                // this world rank only
+  Layout layout;                              // --layout; empty: inferred alone
   bool hta_include_last_step = false;         // where HTA itself would leave it out
   bool compat_hta = false;                    // also compute RunResult::compat_hta
 };

@@ -87,7 +87,8 @@ void SummarizeCommunicators(const Timeline& timeline, const std::vector<uint64_t
 }
 
 std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices,
-                                                   std::span<const GroupWaits> groups) {
+                                                   std::span<const GroupWaits> groups,
+                                                   std::span<const Verdict> verdicts) {
   std::map<std::string, Joined> by_key;
   Joined unknown;
   for (const DeviceSummary& device : devices) {
@@ -122,9 +123,16 @@ std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary
     }
     rows.push_back(std::move(joined.row));
   };
-  for (const GroupWaits& group : groups) {
-    const auto found = by_key.find(group.key);
-    if (found != by_key.end()) AddWaits(group, found->second);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const auto found = by_key.find(groups[i].key);
+    if (found == by_key.end()) continue;
+    AddWaits(groups[i], found->second);
+    if (i >= verdicts.size()) continue;
+    CommunicatorResult& row = found->second.row;
+    row.strategy = verdicts[i].strategy;
+    row.runner_up = verdicts[i].runner_up;
+    row.evidence = verdicts[i].evidence;
+    row.is_ambiguous = verdicts[i].is_ambiguous;
   }
   for (auto& [key, joined] : by_key) finish(joined);
   if (unknown.times.union_ns > 0 || !unknown.row.ops.empty()) {

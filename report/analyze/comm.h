@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "report/analyze/results.h"
+#include "report/analyze/strategy.h"
 #include "report/analyze/summary.h"
 #include "report/analyze/waits.h"
 
@@ -17,8 +18,9 @@ void SummarizeCommunicators(const Timeline& timeline, const std::vector<uint64_t
 
 // One row a communicator, most time first. World ranks of members come from the members themselves.
 // Communication outside any known communicator is a row with an empty id, if there is any.
-// Waiting is that of `groups`, as far as they know the communicator.
+// Waiting and strategy are those of the groups, as far as they know the communicator.
 std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices,
-                                                   std::span<const GroupWaits> groups);
+                                                   std::span<const GroupWaits> groups,
+                                                   std::span<const Verdict> verdicts);
 
 }  // namespace mfutrace::report

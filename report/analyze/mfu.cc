@@ -116,6 +116,8 @@ void AddSums(FlopSums& sums, const FlopSums& other) {
   for (const auto& [kind, flop] : other.executed_by_kind) sums.executed_by_kind[kind] += flop;
   for (const auto& [rate, flop] : other.executed_by_rate) sums.executed_by_rate[rate] += flop;
   for (const auto& [rate, flop] : other.model_by_rate) sums.model_by_rate[rate] += flop;
+  for (const auto& [rate, flop] : other.untimed_by_rate) sums.untimed_by_rate[rate] += flop;
+  sums.beyond_peak_ps += other.beyond_peak_ps;
   sums.executed_without_rate += other.executed_without_rate;
   sums.executed_bound += other.executed_bound;
 }

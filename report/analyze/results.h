@@ -39,8 +39,25 @@ struct FlopSums {
   std::map<std::string, Flop> executed_by_kind;       // gemm, attention, convolution, rnn, other
   std::map<shapes::PeakRate, Flop> executed_by_rate;  // for utilization with mixed formats
   std::map<shapes::PeakRate, Flop> model_by_rate;
-  Flop executed_without_rate = 0;  // counted, but no peak to measure against
-  Flop executed_bound = 0;         // of `executed`: known as an upper bound alone
+  Flop executed_without_rate = 0;                    // counted, but no peak to measure against
+  std::map<shapes::PeakRate, Flop> untimed_by_rate;  // of executed: calls without GPU times
+  // Of the others: what their least bytes take beyond what their FLOPs take at the peak.
+  absl::uint128 beyond_peak_ps = 0;
+  Flop executed_bound = 0;  // of `executed`: known as an upper bound alone
+};
+
+// One part of the budget of a window (analyze/budget.h); the parts sum to the window.
+struct BudgetLine {
+  std::string name;
+  std::string strategy;  // of exposed communication; empty = unknown, or not communication
+  int64_t ns = 0;
+};
+
+// MFU if one thing were different.
+struct WhatIf {
+  std::string name;      // "no_exposed", "slowest_at_median", "kernels_at_roofline"
+  std::string strategy;  // of no_exposed
+  double mfu = 0;
 };
 
 // A window of the whole run: all devices together.
@@ -55,6 +72,8 @@ struct WindowSummary {
   std::string peak_source;
   std::optional<std::map<std::string, double>> coverage;  // provenance -> share of kernel time
   TimeSplit split;                                        // summed over devices
+  std::vector<BudgetLine> budget;                         // sums to window_ns
+  std::vector<WhatIf> what_if;
 };
 
 // Where a rank's clock stands against the first rank's. Unknown for ranks that no collective, no
@@ -91,6 +110,7 @@ struct RankResult {
   std::optional<int64_t> transfer_ns;
   std::optional<uint64_t> times_last;     // began last in a collective that everybody joins
   std::optional<int64_t> caused_wait_ns;  // of the others, summed over them
+  std::vector<BudgetLine> budget;
 };
 
 struct StepResult {
@@ -100,6 +120,7 @@ struct StepResult {
   TimeSplit split;
   std::optional<Flop> flop_executed;
   std::optional<Flop> flop_model;
+  std::vector<BudgetLine> budget;
 };
 
 struct OpResult {
@@ -128,7 +149,11 @@ struct CommunicatorResult {
   uint32_t size = 0;
   std::vector<int32_t> ranks;
   std::map<std::string, uint64_t> ops;  // "allreduce" -> calls, over all ranks
-  std::optional<absl::uint128> bytes;   // nccl-tests' S, summed over calls of all ranks
+  std::string strategy;                 // empty = nothing tells
+  std::string runner_up;                // empty = none
+  std::string evidence;
+  bool is_ambiguous = false;           // the evidence for the runner-up is nearly as good
+  std::optional<absl::uint128> bytes;  // nccl-tests' S, summed over calls of all ranks
   std::optional<absl::uint128> bus_bytes;
   std::optional<int64_t> time_ns;     // per device unions, summed over ranks
   std::optional<int64_t> exposed_ns;  // shared split: sums to the run's exposed time

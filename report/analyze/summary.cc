@@ -120,11 +120,70 @@ FlopSums* SumsOfPiece(DeviceSummary& summary, size_t piece) {
   return piece % 2 == 1 ? &step.flop : &step.flop_to_next;
 }
 
-void SummarizeFlop(const Timeline& timeline, const StepWindows& steps,
-                   const std::vector<uint64_t>& calls_by_op, DeviceSummary& summary) {
+// What least bytes take longer than FLOPs at the peak, in picoseconds a call, by operation.
+std::vector<uint64_t> BeyondPeakPs(const Timeline& timeline, const PeakTable* peaks) {
+  std::vector<uint64_t> beyond_ps(timeline.ops.size(), 0);
+  if (peaks == nullptr) return beyond_ps;
+  const std::optional<uint64_t> bytes_per_s = peaks->MemoryBytesPerSecond(timeline.device.name);
+  if (!bytes_per_s.has_value()) return beyond_ps;
+  for (size_t i = 0; i < timeline.ops.size(); ++i) {
+    const Op& op = timeline.ops[i];
+    if (!op.flop_executed.has_value() || !op.bytes_least.has_value() || !op.rate.has_value()) {
+      continue;
+    }
+    const std::optional<Peak> peak = peaks->Find(timeline.device.name, *op.rate);
+    if (!peak.has_value() || peak->flop_per_s == 0) continue;
+    constexpr uint64_t kPs = 1'000'000'000'000;
+    const absl::uint128 bytes_ps = absl::uint128(*op.bytes_least) * kPs / *bytes_per_s;
+    const absl::uint128 flop_ps = absl::uint128(*op.flop_executed) * kPs / peak->flop_per_s;
+    if (bytes_ps > flop_ps) beyond_ps[i] = static_cast<uint64_t>(bytes_ps - flop_ps);
+  }
+  return beyond_ps;
+}
+
+// Adds calls with what the budget needs to know of them.
+class FlopAdder {
+ public:
+  FlopAdder(const Timeline& timeline, const PeakTable* peaks)
+      : timeline_(timeline), beyond_ps_(BeyondPeakPs(timeline, peaks)) {}
+
+  void Add(FlopSums& sums, size_t op_index, uint64_t timed, uint64_t untimed) const {
+    const Op& op = timeline_.ops[op_index];
+    AddCalls(sums, op, timed + untimed);
+    if (op.kind == shapes::OpKind::kCollective || !sums.executed.has_value()) return;
+    sums.beyond_peak_ps += absl::uint128(beyond_ps_[op_index]) * timed;
+    if (untimed > 0 && op.flop_executed.has_value() && op.rate.has_value()) {
+      sums.untimed_by_rate[*op.rate] += Flop(*op.flop_executed) * untimed;
+    }
+  }
+
+  // Imports have all kernels: a call without one of its own has several.
+  bool IsTimed(const OpCall& call) const {
+    return timeline_.has_all_kernels || call.work < timeline_.works.size();
+  }
+
+ private:
+  const Timeline& timeline_;
+  std::vector<uint64_t> beyond_ps_;
+};
+
+void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const FlopAdder& adder,
+                   DeviceSummary& summary) {
   summary.flop = NoFlop(timeline.has_shapes);
-  for (size_t i = 0; i < calls_by_op.size(); ++i) {
-    AddCalls(summary.flop, timeline.ops[i], calls_by_op[i]);
+  std::vector<uint64_t> counts(timeline.ops.size(), 0);
+  std::vector<uint64_t> untimed_counts(timeline.ops.size(), 0);
+  for (const OpCall& call : timeline.calls) {
+    if (call.is_captured || call.op >= counts.size()) continue;
+    ++(adder.IsTimed(call) ? counts : untimed_counts)[call.op];
+  }
+  for (const CountedCalls& counted : timeline.counted) {
+    if (counted.op < counts.size()) untimed_counts[counted.op] += counted.calls;
+  }
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] + untimed_counts[i] > 0) {
+      adder.Add(summary.flop, i, counts[i], untimed_counts[i]);
+    }
+    counts[i] = untimed_counts[i] = 0;
   }
   if (steps.windows.empty()) return;
   for (StepSums& step : summary.steps) {
@@ -133,14 +192,13 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps,
   }
   // Calls come mostly in order of pieces: count per operation while the piece stays the same.
   const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::launch);
-  std::vector<uint64_t> counts(timeline.ops.size(), 0);
   std::vector<uint32_t> touched;
   size_t piece = 0;
   const auto flush = [&] {
     FlopSums* sums = SumsOfPiece(summary, piece);
     for (const uint32_t op : touched) {
-      if (sums != nullptr) AddCalls(*sums, timeline.ops[op], counts[op]);
-      counts[op] = 0;
+      if (sums != nullptr) adder.Add(*sums, op, counts[op], untimed_counts[op]);
+      counts[op] = untimed_counts[op] = 0;
     }
     touched.clear();
   };
@@ -155,7 +213,8 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps,
       flush();
       piece = at;
     }
-    if (counts[call.op]++ == 0) touched.push_back(call.op);
+    if (counts[call.op] + untimed_counts[call.op] == 0) touched.push_back(call.op);
+    ++(adder.IsTimed(call) ? counts : untimed_counts)[call.op];
   }
   flush();
   for (const CountedCalls& counted : timeline.counted) {
@@ -165,11 +224,11 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps,
         PieceOf(borders, std::max(counted.host_time.begin_ns, counted.host_time.end_ns - 1));
     if (first == last) {
       FlopSums* sums = SumsOfPiece(summary, first);
-      if (sums != nullptr) AddCalls(*sums, timeline.ops[counted.op], counted.calls);
+      if (sums != nullptr) adder.Add(*sums, counted.op, 0, counted.calls);
       continue;
     }
     StraddlingCalls straddling = {first, last, NoFlop(timeline.has_shapes)};
-    AddCalls(straddling.flop, timeline.ops[counted.op], counted.calls);
+    adder.Add(straddling.flop, counted.op, 0, counted.calls);
     if (straddling.flop.executed == Flop(0)) continue;
     for (size_t i = first; i <= last; ++i) {
       if (i % 2 == 1) summary.steps[(i - 1) / 2].has_straddling_calls = true;
@@ -225,7 +284,7 @@ std::vector<uint64_t> CallsByOp(const Timeline& timeline) {
   return calls;
 }
 
-absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline) {
+absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTable* peaks) {
   DeviceSummary summary;
   summary.source = timeline.source;
   summary.path = timeline.path;
@@ -250,10 +309,11 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline) {
   summary.steps_are_marks = steps.are_marks;
   if (absl::Status status = SummarizeTimes(timeline, steps, summary); !status.ok()) return status;
   const std::vector<uint64_t> calls_by_op = CallsByOp(timeline);
-  SummarizeFlop(timeline, steps, calls_by_op, summary);
+  SummarizeFlop(timeline, steps, FlopAdder(timeline, peaks), summary);
   SummarizeKernels(timeline, steps, summary);
   SummarizeOps(timeline, calls_by_op, summary);
   SummarizeCommunicators(timeline, calls_by_op, summary);
+  summary.traffic = TrafficShapesOf(timeline, steps);
   return summary;
 }
 

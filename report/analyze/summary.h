@@ -14,8 +14,10 @@
 #include "absl/status/statusor.h"
 #include "report/analyze/collectives.h"
 #include "report/analyze/intervals.h"
+#include "report/analyze/mfu.h"
 #include "report/analyze/results.h"
 #include "report/analyze/split.h"
+#include "report/analyze/traffic_shape.h"
 #include "report/model/timeline.h"
 
 namespace mfutrace::report {
@@ -88,6 +90,8 @@ struct DeviceSummary {
   ExposedByPiece exposed;
   DeviceCollectives collectives;                                  // until ranks are together
   std::vector<CommunicatorWaits> waits;                           // by communicator, once they are
+  std::vector<std::string> strategies;                            // the same
+  std::vector<TrafficShape> traffic;                              // by communicator
   std::vector<std::map<std::string, uint64_t>> communicator_ops;  // the same order, to the end
   std::vector<std::optional<absl::uint128>> communicator_bytes;
   std::vector<std::optional<absl::uint128>> communicator_bus_bytes;
@@ -96,8 +100,9 @@ struct DeviceSummary {
   Quality quality;
 };
 
-// kInternal if the parts of a window do not sum to it.
-absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline);
+// kInternal if the parts of a window do not sum to it. Without peaks, nothing is known of what a
+// roofline forbids.
+absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTable* peaks = nullptr);
 
 // The error of a window whose parts do not sum to it.
 absl::Status NotWhole(const std::string& path, const std::string& window);

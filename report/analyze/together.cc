@@ -54,11 +54,20 @@ void NoteClocks(const Clocks& clocks, std::vector<std::string>& notes) {
 
 }  // namespace
 
-Together PutTogether(std::vector<DeviceSummary>& devices, std::vector<std::string>& notes) {
+Together PutTogether(std::vector<DeviceSummary>& devices, uint32_t world_size, const Layout& layout,
+                     std::vector<std::string>& notes) {
   Together together;
   together.match = MatchCollectives(devices);
   together.clocks = AlignClocks(devices, together.match);
   together.waits = MeasureWaits(devices, together.match, together.clocks);
+  together.verdicts =
+      InferStrategies(GroupShapesOf(devices, together.match), world_size, layout, notes);
+  for (DeviceSummary& device : devices) device.strategies.resize(device.communicators.size());
+  for (size_t i = 0; i < together.match.groups.size(); ++i) {
+    for (const Member& member : together.match.groups[i].members) {
+      devices[member.device].strategies[member.communicator] = together.verdicts[i].strategy;
+    }
+  }
   NoteGroups(devices, together.match, notes);
   NoteClocks(together.clocks, notes);
   for (DeviceSummary& device : devices) device.collectives = {};

@@ -9,6 +9,7 @@
 #include "report/analyze/clocks.h"
 #include "report/analyze/match.h"
 #include "report/analyze/results.h"
+#include "report/analyze/strategy.h"
 #include "report/analyze/summary.h"
 #include "report/analyze/waits.h"
 
@@ -18,11 +19,13 @@ struct Together {
   MatchResult match;
   Clocks clocks;
   WaitResult waits;
+  std::vector<Verdict> verdicts;  // as MatchResult::groups
 };
 
-// Fills DeviceSummary::waits and the waiting in DeviceSummary::exposed. What could not be put
+// Fills DeviceSummary::waits, ::strategies and the waiting in ::exposed. What could not be put
 // together is a sentence in `notes`.
-Together PutTogether(std::vector<DeviceSummary>& devices, std::vector<std::string>& notes);
+Together PutTogether(std::vector<DeviceSummary>& devices, uint32_t world_size, const Layout& layout,
+                     std::vector<std::string>& notes);
 
 // nullopt for one device, or where nothing connects any two.
 std::optional<ClockResult> ClockOf(const std::vector<DeviceSummary>& devices, const Clocks& clocks);

@@ -104,6 +104,32 @@ std::string CoverageText(const std::optional<std::map<std::string, double>>& cov
   return object.Text();
 }
 
+// Fractions of the window sum to 1.
+std::string BudgetText(const std::vector<BudgetLine>& budget, int64_t window_ns) {
+  std::string text;
+  for (const BudgetLine& line : budget) {
+    Object object;
+    object.Add("name", Value(line.name))
+        .Add("fraction", Value(Ratio(line.ns, window_ns)))
+        .Add("strategy", TextOrNull(line.strategy))
+        .Add("ns", Value(line.ns));
+    text += (text.empty() ? "" : ", ") + object.Text();
+  }
+  return "[" + text + "]";
+}
+
+std::string WhatIfText(const std::vector<WhatIf>& what_ifs) {
+  std::string text;
+  for (const WhatIf& what_if : what_ifs) {
+    Object object;
+    object.Add("name", Value(what_if.name))
+        .Add("strategy", TextOrNull(what_if.strategy))
+        .Add("mfu", Value(what_if.mfu));
+    text += (text.empty() ? "" : ", ") + object.Text();
+  }
+  return "[" + text + "]";
+}
+
 std::string ClockText(const std::optional<ClockResult>& clock) {
   if (!clock.has_value()) return "null";
   std::string offsets;
@@ -146,7 +172,9 @@ std::string WindowText(const RunResult& result, const WindowSummary& window) {
       .Add("timing", TextOrNull(result.timing))
       .Add("coverage", CoverageText(window.coverage))
       .Add("steps_found_by", TextOrNull(result.steps_found_by))
-      .Add("clock", ClockText(result.clock));
+      .Add("clock", ClockText(result.clock))
+      .Add("budget", BudgetText(window.budget, window.window_ns))
+      .Add("what_if", WhatIfText(window.what_if));
   return object.Text();
 }
 
@@ -160,7 +188,8 @@ std::string RankText(const RankResult& rank) {
       .Add("wait_ns", Value(rank.wait_ns))
       .Add("transfer_ns", Value(rank.transfer_ns))
       .Add("times_last", Value(rank.times_last))
-      .Add("caused_wait_ns", Value(rank.caused_wait_ns));
+      .Add("caused_wait_ns", Value(rank.caused_wait_ns))
+      .Add("budget", BudgetText(rank.budget, rank.split.window_ns));
   return object.Text();
 }
 
@@ -170,6 +199,7 @@ std::string StepText(const StepResult& step) {
       .Add("index", Value(step.index))
       .Add("name", TextOrNull(step.name));
   AddTimes(step.split, object);
+  object.Add("budget", BudgetText(step.budget, step.split.window_ns));
   return object.Text();
 }
 
@@ -221,6 +251,10 @@ std::string CommunicatorText(const CommunicatorResult& communicator) {
       .Add("size", SizeOrNull(communicator.size))
       .Add("ranks", RankListText(communicator.ranks))
       .Add("ops", ops.Text())
+      .Add("strategy", TextOrNull(communicator.strategy))
+      .Add("runner_up", TextOrNull(communicator.runner_up))
+      .Add("evidence", TextOrNull(communicator.evidence))
+      .Add("is_ambiguous", communicator.is_ambiguous ? "true" : "false")
       .Add("bytes", Value(communicator.bytes))
       .Add("time_ns", Value(communicator.time_ns))
       .Add("exposed_ns", Value(communicator.exposed_ns))

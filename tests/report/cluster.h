@@ -82,6 +82,24 @@ class Cluster {
     return end_ns;
   }
 
+  // Every member sends to the next and receives from the one before, in one group.
+  int64_t Ring(int communicator, uint64_t bytes, int64_t begin_ns, int64_t transfer_ns,
+               uint32_t stream) {
+    const size_t count = communicators_[At(communicator)].ranks.size();
+    for (size_t i = 0; i < count; ++i) {
+      const auto next = static_cast<int32_t>((i + 1) % count);
+      const auto before = static_cast<int32_t>((i + count - 1) % count);
+      Record(communicator, i, shapes::CollectiveKind::kSend, bytes, next, begin_ns,
+             begin_ns + transfer_ns, stream);
+      Record(communicator, i, shapes::CollectiveKind::kRecv, bytes, before, begin_ns,
+             begin_ns + transfer_ns, stream);
+      Timeline& timeline = timelines_[At(communicators_[At(communicator)].ranks[i])];
+      timeline.works.pop_back();
+      --timeline.calls.back().work;
+    }
+    return begin_ns + transfer_ns;
+  }
+
   // A counted product of `flop` operations.
   void Compute(int rank, int64_t begin_ns, int64_t end_ns, uint64_t flop = 1'000'000'000,
                const std::string& label = "gemm") {

@@ -35,11 +35,13 @@ const std::set<std::string> kTimeKeys = {"window_ns",       "compute_ns",    "co
                                          "mem_only_ns",     "idle_ns",       "unattributed_ns"};
 
 const std::set<std::string> kRankWaitKeys = {"wait_ns", "transfer_ns", "times_last",
-                                             "caused_wait_ns"};
-const std::set<std::string> kRunKeys = {"steps_found_by", "clock"};
+                                             "caused_wait_ns", "budget"};
+const std::set<std::string> kRunKeys = {"steps_found_by", "clock", "budget", "what_if"};
 const std::set<std::string> kCommunicatorWaitKeys = {
-    "exposed_shared_ns", "exposed_exclusive_ns", "exposed_touch_ns", "exposed_wait_ns",
-    "wait_ns",           "transfer_ns",          "times_last",       "transfer_bus_bytes"};
+    "strategy",         "runner_up",         "evidence",
+    "is_ambiguous",     "exposed_shared_ns", "exposed_exclusive_ns",
+    "exposed_touch_ns", "exposed_wait_ns",   "wait_ns",
+    "transfer_ns",      "times_last",        "transfer_bus_bytes"};
 
 std::set<std::string> With(std::set<std::string> keys, const std::set<std::string>& more) {
   keys.insert(more.begin(), more.end());
@@ -122,7 +124,7 @@ TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   ASSERT_EQ(object["steps"].size(), result.steps.size());
   for (size_t i = 0; i < result.steps.size(); ++i) {
     const json& step = object["steps"][i];
-    EXPECT_EQ(Keys(step), With(kTimeKeys, {"rank", "index", "name"}));
+    EXPECT_EQ(Keys(step), With(kTimeKeys, {"rank", "index", "name", "budget"}));
     EXPECT_EQ(step["index"], result.steps[i].index);
     EXPECT_TRUE(step["name"].is_null());
     ExpectTimes(step, result.steps[i].split);
