@@ -21,5 +21,6 @@ const char* CudnnOperationOf(int attribute);
 // kOther for a tensor that we do not know the part of.
 CudnnPort CudnnPortOf(int attribute);
 CudnnPointwise CudnnPointwiseOf(int mode);  // cudnnPointwiseMode_t
+shapes::Dtype DtypeOfCudnn(int type);       // cudnnDataType_t
 
 }  // namespace mfutrace::interpose

@@ -4,6 +4,7 @@
 
 #include <cudnn.h>
 
+#include "interpose/cudnn_attributes.h"
 #include "interpose/hook.h"
 #include "interpose/memory.h"
 #include "interpose/observe.h"
@@ -20,8 +21,6 @@ Descriptor As(Pointer pointer) {
   return static_cast<Descriptor>(const_cast<void*>(pointer));
 }
 
-// cudnnDataType_t as ours.
-shapes::Dtype DtypeOfCudnn(int type);
 // The same for operands of a product: f32 ones may be rounded to TF32 unless the math type is FMA
 // (cuDNN documentation, cudnnMathType_t) or NVIDIA_TF32_OVERRIDE forbids it.
 shapes::Dtype ArithmeticOfCudnn(int type, int math);

@@ -9,14 +9,11 @@
 #include <cstring>
 
 #include "interpose/cudnn_attributes.h"
-#include "interpose/cudnn_legacy.h"
 #include "interpose/lock.h"
 #include "interpose/memory.h"
 
 namespace mfutrace::interpose {
 namespace {
-
-using observe::DtypeOfCudnn;
 
 constexpr uint32_t kMaxItems = 16384;  // descriptors that are alive or part of one that is
 constexpr uint32_t kBuckets = 8192;    // a power of two
@@ -226,7 +223,9 @@ void SetTensor(Item* item, int attribute, int64_t count, const void* data) {
 // Of an operation or of its parameters.
 void SetNode(CudnnNode* node, int attribute, int type, int64_t count, const void* data) {
   if (type == CUDNN_TYPE_DATA_TYPE) {
-    node->accumulate = DtypeOfCudnn(First<int>(data, count));
+    // CUDNN_DATA_FAST_FLOAT_FOR_FP8 is f32 of which fewer bits of the sum are kept.
+    const int number = First<int>(data, count);
+    node->accumulate = number == 14 ? shapes::Dtype::kF32 : DtypeOfCudnn(number);
   } else if (attribute == kPointwiseMode) {
     node->pointwise = CudnnPointwiseOf(First<int>(data, count));
   } else if (attribute == kPointwiseAxis) {

@@ -79,19 +79,6 @@ int64_t OutputSize(int64_t in, int64_t filter, int64_t pad, int64_t stride, int6
 
 }  // namespace
 
-Dtype DtypeOfCudnn(int type) {
-  // cudnn_graph.h, cudnnDataType_t, in its order. The x4 and x32 types are vectors of channels,
-  // which sizes count one by one.
-  constexpr Dtype kTypes[] = {Dtype::kF32,    Dtype::kF64,    Dtype::kF16,     Dtype::kI8,
-                              Dtype::kI32,    Dtype::kI8,     Dtype::kU8,      Dtype::kU8,
-                              Dtype::kI8,     Dtype::kBf16,   Dtype::kI64,     Dtype::kBool,
-                              Dtype::kF8E4M3, Dtype::kF8E5M2, Dtype::kUnknown, Dtype::kF8Ue8m0,
-                              Dtype::kF4E2M1, Dtype::kI4,     Dtype::kU4,      Dtype::kU32,
-                              Dtype::kC32F32, Dtype::kC64F64};
-  const auto index = static_cast<size_t>(type);
-  return index < sizeof(kTypes) / sizeof(kTypes[0]) ? kTypes[index] : Dtype::kUnknown;
-}
-
 Dtype ArithmeticOfCudnn(int type, int math) {
   const Dtype dtype = DtypeOfCudnn(type);
   const bool may_be_tf32 = dtype == Dtype::kF32 && math != CUDNN_FMA_MATH && AllowsTf32();

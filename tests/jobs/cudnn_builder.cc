@@ -244,17 +244,39 @@ void Graph::Moe(int64_t token, int64_t weight, int64_t offsets, int64_t output) 
   operations_.push_back(std::move(operation).Finalized());
 }
 
-// The first of the proposed configurations that makes a plan.
+void Graph::ForDevice(const std::string& properties) {
+  Descriptor device(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  device.Set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+             std::vector<char>(properties.begin(), properties.end()));
+  device_.clear();
+  device_.push_back(std::move(device).Finalized());
+}
+
+void Graph::SetPlace(Descriptor* descriptor, cudnnBackendAttributeName_t handle,
+                     cudnnBackendAttributeName_t device) const {
+  if (device_.empty()) {
+    descriptor->SetOne(handle, CUDNN_TYPE_HANDLE, handle_);
+  } else {
+    descriptor->Set(device, device_[0]);
+  }
+}
+
 void Graph::Build() {
+  if (!TryBuild()) Check(CUDNN_STATUS_NOT_SUPPORTED);
+}
+
+// The first of the proposed configurations that makes a plan.
+bool Graph::TryBuild() {
   std::vector<cudnnBackendDescriptor_t> operations;
   for (const Descriptor& operation : operations_) operations.push_back(operation.get());
   Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.Set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operations);
-  graph.SetOne(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+  if (device_.empty()) graph.SetOne(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle_);
   graph = std::move(graph).Finalized();
   Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristic.Set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
   heuristic.SetOne(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, CUDNN_HEUR_MODE_A);
+  if (!device_.empty()) heuristic.Set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device_[0]);
   heuristic = std::move(heuristic).Finalized();
   int64_t count = 0;
   Check(cudnnBackendGetAttribute(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
@@ -269,14 +291,14 @@ void Graph::Build() {
                                  CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, handles.data()));
   for (int64_t i = 0; i < count; ++i) {
     Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    plan.SetOne(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+    SetPlace(&plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
     plan.Set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configs[static_cast<size_t>(i)]);
     if (cudnnBackendFinalize(plan.get()) != CUDNN_STATUS_SUCCESS) continue;
     plan_.clear();
     plan_.push_back(std::move(plan));
-    return;
+    return true;
   }
-  Check(CUDNN_STATUS_NOT_SUPPORTED);
+  return false;
 }
 
 std::string Graph::Serialize() const {
@@ -291,7 +313,7 @@ std::string Graph::Serialize() const {
 
 void Graph::Deserialize(const std::string& text) {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.SetOne(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+  SetPlace(&plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
   plan.Set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
            std::vector<char>(text.begin(), text.end()));
   plan_.clear();

@@ -98,7 +98,12 @@ class Graph {
                  const std::map<cudnnBackendAttributeName_t, int64_t>& tensors);
   void Moe(int64_t token, int64_t weight, int64_t offsets, int64_t output);
 
+  // For a device that is told by its properties, as JSON, in place of a handle's; before Build and
+  // Deserialize. Such a plan cannot run here.
+  void ForDevice(const std::string& properties);
   void Build();
+  // False where no configuration makes a plan.
+  bool TryBuild();
   // The plan's JSON, and a plan made of such a text in place of building one.
   std::string Serialize() const;
   void Deserialize(const std::string& text);
@@ -112,6 +117,7 @@ class Graph {
   void Populate(cudaGraph_t graph) const;
   void Update(cudaGraph_t graph) const;
 
+  cudnnBackendDescriptor_t plan() const { return plan_.at(0).get(); }
   const Dims& dim(int64_t uid) const { return tensors_.at(uid).dim; }
   cudnnDataType_t type() const { return type_; }
   // Data that another graph made, for a tensor of the same uid.
@@ -129,12 +135,16 @@ class Graph {
   int64_t AddScalar(cudnnDataType_t type, const void* value);
   void Port(Descriptor* operation, cudnnBackendAttributeName_t name, int64_t uid) const;
   Descriptor VariantPack(int64_t missing = 0) const;
+  // A handle or a device, whichever there is.
+  void SetPlace(Descriptor* descriptor, cudnnBackendAttributeName_t handle,
+                cudnnBackendAttributeName_t device) const;
 
   cudnnHandle_t handle_;
   cudnnDataType_t type_;
   std::map<int64_t, Tensor> tensors_;
   std::vector<Descriptor> operations_;
-  std::vector<Descriptor> plan_;  // empty until built
+  std::vector<Descriptor> plan_;    // empty until built
+  std::vector<Descriptor> device_;  // at most one
   std::map<int64_t, Dims> overrides_;
 };
 
