@@ -59,8 +59,8 @@ void Declare(CLI::App& app, RunOptions& options) {
   AddCommonOptions(app, options.common);
   app.add_option("-o,--output", options.output,
                  "folder for the traces; %h = host, %p = pid, %j = job id");
-  app.add_option("--timing", options.timing, "auto, events or count")
-      ->check(CLI::IsMember({"auto", "events", "count"}));
+  app.add_option("--timing", options.timing, "auto, cupti, events or count")
+      ->check(CLI::IsMember({"auto", "cupti", "events", "count"}));
   app.add_option("--only", options.only, "record these libraries alone: cublas,cublaslt,cudnn,nccl")
       ->delimiter(',')
       ->allow_extra_args(false)

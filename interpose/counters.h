@@ -31,7 +31,10 @@ namespace mfutrace::interpose {
   X(GraphPartsLost, "graph_operations_lost")                      \
   X(LengthsNotCopied, "device_lengths_not_copied")                \
   X(LengthsUnusable, "device_lengths_unusable")                   \
-  X(LengthsLost, "device_lengths_lists_full")
+  X(LengthsLost, "device_lengths_lists_full")                     \
+  X(KernelsLost, "cupti_records_lost")                            \
+  X(UntimedNoTicket, "untimed_no_cupti_ticket")                   \
+  X(UntimedNoKernel, "untimed_no_kernel_seen")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,

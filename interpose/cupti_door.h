@@ -70,7 +70,7 @@ struct Door {
   // `thread` tells the caller's thread from others; small numbers, may be used again. 0 = no
   // ticket.
   uint32_t (*open)(uint32_t thread);
-  void (*close)(uint32_t ticket);
+  void (*close)(uint32_t ticket);  // on the same thread; again: nothing
   void (*share)(uint32_t ticket);
   void (*release)(uint32_t ticket);
 

@@ -350,8 +350,8 @@ int Missing() {
 #define MFU_4_ROWS(i) RowAt<i>(), RowAt<i + 1>(), RowAt<i + 2>(), RowAt<i + 3>()
 #define MFU_16_ROWS(i) MFU_4_ROWS(i), MFU_4_ROWS(i + 4), MFU_4_ROWS(i + 8), MFU_4_ROWS(i + 12)
 constexpr HookRow kHookRows[] = {
-    MFU_16_ROWS(0),  MFU_16_ROWS(16), MFU_16_ROWS(32),
-    MFU_16_ROWS(48), MFU_16_ROWS(64), MFU_16_ROWS(80), MFU_16_ROWS(96),
+    MFU_16_ROWS(0),  MFU_16_ROWS(16), MFU_16_ROWS(32), MFU_16_ROWS(48),
+    MFU_16_ROWS(64), MFU_16_ROWS(80), MFU_16_ROWS(96),
 };
 #undef MFU_4_ROWS
 #undef MFU_16_ROWS

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "interpose/clock.h"
+#include "interpose/cupti_clock.h"
 #include "interpose/device_lengths.h"
 #include "interpose/flusher_state.h"
 #include "interpose/gpu_times.h"
@@ -101,6 +102,24 @@ bool Reserve(Backlog& backlog, uint64_t more) {
   return true;
 }
 
+// By whichever back end the call was timed.
+PairState ReadTime(Flusher& flusher, const RingRecord& record, bool give_up, int64_t& begin_ns,
+                   int64_t& end_ns) {
+  if (!IsTicket(record.pair)) {
+    return ReadPair(*flusher.session, record.pair, give_up, begin_ns, end_ns);
+  }
+  switch (ReadTicket(*flusher.session, record.pair, record.device, give_up, begin_ns, end_ns)) {
+    case cupti::TicketState::kUnfinished:
+      return PairState::kUnfinished;
+    case cupti::TicketState::kTimed:
+      return PairState::kTimed;
+    case cupti::TicketState::kUntimed:
+      break;
+  }
+  Count(give_up ? Counter::kUntimedAtExit : Counter::kUntimedNoKernel);
+  return PairState::kUntimed;
+}
+
 // Stages what is finished; the first unfinished record holds back those behind it, which keeps the
 // records of every lane in order.
 void StageFinished(Flusher& flusher, ThreadState& thread, bool give_up) {
@@ -117,8 +136,7 @@ void StageFinished(Flusher& flusher, ThreadState& thread, bool give_up) {
     int64_t end_ns = 0;
     bool is_timed = false;
     if (record.pair != 0) {
-      const PairState state =
-          ReadPair(*flusher.session, record.pair, give_up || is_too_long, begin_ns, end_ns);
+      const PairState state = ReadTime(flusher, record, give_up || is_too_long, begin_ns, end_ns);
       if (state == PairState::kUnfinished) return;
       is_timed = state == PairState::kTimed;
       ReleasePair(*flusher.session, record.pair);
@@ -220,10 +238,17 @@ void Round(Flusher& flusher, bool is_last) {
   if (DriverOf(session) != nullptr) RelaxCaptureMode(session);
   session.clock.pool_is_low.store(false, std::memory_order_relaxed);
   SweepLengths(session);
+  if (!is_last) StartCupti(flusher);
+  FlushCupti(flusher, false);
   bool has_unfinished = DrainThreads(flusher, false);
   while (is_last && has_unfinished && MonotonicNs() - begin_ns < kLastRoundNs) {
     session.wake_flusher.Wait(session.wake_flusher.value(), kPollNs);
+    FlushCupti(flusher, false);
     has_unfinished = DrainThreads(flusher, false);
+  }
+  if (is_last) {
+    FlushCupti(flusher, true);
+    StopCupti(flusher);
   }
   if (is_last && has_unfinished) DrainThreads(flusher, true);
   if (flusher.is_open) WriteStage(flusher);

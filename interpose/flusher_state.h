@@ -61,6 +61,7 @@ struct Flusher {
 // trace_tables.cc: whatever records may refer to and is not in the file yet.
 void WriteTables(Flusher& flusher);
 void WriteDevice(Flusher& flusher, int32_t device);
+uint32_t WriteTraceString(Flusher& flusher, const char* text);  // its id
 void WriteCounters(Flusher& flusher);
 void WriteHostClock(Flusher& flusher);
 void WriteClockSample(Flusher& flusher, int32_t device, int64_t gpu_ns, int64_t host_min_ns,

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "interpose/clock.h"
+#include "interpose/cupti_clock.h"
 #include "interpose/gpu_clock_state.h"
 #include "interpose/memory.h"
 #include "interpose/session.h"
@@ -108,6 +109,10 @@ void ChooseTiming(Session& session, const Driver& driver) {
   } else if (options.timing == TimingChoice::kEvents) {
     backend = TimingBackend::kEvents;
     reason = "asked for by MFUTRACE_TIMING";
+  } else if (options.timing == TimingChoice::kCupti) {
+    backend = options.has_one_connection ? TimingBackend::kCount : TimingBackend::kEvents;
+    reason = "until CUPTI has started";
+    session.wake_flusher.Raise();
   } else if (options.has_one_connection && !options.force_events) {
     reason =
         "CUDA_DEVICE_MAX_CONNECTIONS=1, where timing events would serialise overlapping streams";
@@ -138,6 +143,7 @@ EventPool& PoolAt(Session& session, uint32_t pair) {
 }
 
 void ReleasePair(Session& session, uint32_t number) {
+  if (IsTicket(number)) return ReleaseTicket(session, number);
   EventPair& pair = PairAt(session, number);
   if (pair.sharers.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   pair.reading = EventPair::Reading::kNone;
@@ -183,6 +189,11 @@ EventPool* PoolOf(Session& session, void* context, int32_t device) {
 }
 
 Bracket OpenBracketOn(Session& session, const Driver& driver, EventPool* pool, void* stream) {
+  if (session.clock.backend.load(std::memory_order_acquire) == TimingBackend::kCupti) {
+    const Bracket bracket{OpenTicket(session)};
+    if (bracket.pair == 0) Count(Counter::kUntimedNoTicket);
+    return bracket;
+  }
   if (pool == nullptr) {
     Count(Counter::kUntimedNoContext);
     return {};
@@ -219,7 +230,7 @@ Bracket OpenBracketOn(Session& session, const Driver& driver, EventPool* pool, v
 Bracket OpenBracket(void* stream) {
   Session* session = ObservedSession();
   if (session == nullptr) return {};
-  if (session->clock.backend.load(std::memory_order_acquire) != TimingBackend::kEvents) return {};
+  if (session->clock.backend.load(std::memory_order_acquire) < TimingBackend::kEvents) return {};
   const ErrnoGuard keep_errno;
   const Driver* driver = DriverOf(*session);
   ThreadState* thread = CurrentThread(session);
@@ -238,6 +249,7 @@ void CloseBracket(Bracket bracket, void* stream) {
   // now.
   Session* session = SessionOfOpenCalls();
   if (session == nullptr) return;
+  if (IsTicket(bracket.pair)) return CloseTicket(*session, bracket.pair);
   EventPair& pair = PairAt(*session, bracket.pair);
   if (session->driver.event_record(pair.stop, stream) == cuda::kSuccess) return;
   pair.has_failed.store(true, std::memory_order_relaxed);
@@ -247,13 +259,17 @@ void ShareBracket(Bracket bracket) {
   if (bracket.pair == 0) return;
   Session* session = SessionOfOpenCalls();
   if (session == nullptr) return;
+  if (IsTicket(bracket.pair)) return ShareTicket(*session, bracket.pair);
   PairAt(*session, bracket.pair).sharers.fetch_add(1, std::memory_order_relaxed);
 }
 
 void DiscardBracket(Bracket bracket) {
   if (bracket.pair == 0) return;
   Session* session = SessionOfOpenCalls();
-  if (session != nullptr) ReleasePair(*session, bracket.pair);
+  if (session == nullptr) return;
+  // A call that failed has not closed it, and nothing of a later call may be taken for its kernels.
+  if (IsTicket(bracket.pair)) CloseTicket(*session, bracket.pair);
+  ReleasePair(*session, bracket.pair);
 }
 
 bool IsCapturing(void* stream) {

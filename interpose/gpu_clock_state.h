@@ -13,7 +13,7 @@ namespace mfutrace::interpose {
 
 struct ThreadState;
 
-enum class TimingBackend : uint8_t { kUndecided, kCount, kEvents };
+enum class TimingBackend : uint8_t { kUndecided, kCount, kEvents, kCupti };
 
 struct EventPair {
   void* start;
@@ -71,7 +71,11 @@ struct DeviceClock {
   bool has_epoch;
   int64_t epoch_host_ns;  // about when, on the host's clock
   int64_t newest_gpu_ns;
-  OffsetBounds bounds;  // from the job's own events, since the last calibration
+  bool has_calibrated_shift;
+  int64_t calibrated_shift_ns;  // host time - device time, the middle of the last calibration
+  bool has_host_shift;
+  int64_t host_shift_ns;  // host time - device time, as DeviceTimeOf takes it; fixed once asked for
+  OffsetBounds bounds;    // from the job's own events, since the last calibration
   int64_t bounds_since_ns;
   int64_t calibrated_at_ns;  // host; 0 = never
   bool is_calibrated;        // the last calibration gave a sample

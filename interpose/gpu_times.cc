@@ -263,6 +263,8 @@ bool CalibrateDevice(Flusher& flusher, DeviceClock& device) {
     if (!Calibrate(session, pool, sample)) continue;
     WriteClockSample(flusher, device.ordinal, sample.gpu_ns, sample.host_min_ns,
                      sample.host_max_ns);
+    device.has_calibrated_shift = true;
+    device.calibrated_shift_ns = sample.host_min_ns + sample.width_ns() / 2 - sample.gpu_ns;
     return true;
   }
   return false;
@@ -313,6 +315,22 @@ PairState ReadPair(Session& session, uint32_t number, bool give_up, int64_t& beg
   begin_ns = pair.begin_ns;
   end_ns = pair.end_ns;
   return pair.reading == EventPair::Reading::kTimed ? PairState::kTimed : PairState::kUntimed;
+}
+
+int64_t DeviceTimeOf(Session& session, int32_t ordinal, int64_t host_ns) {
+  DeviceClock* device = ClockOf(session.clock, ordinal);
+  if (device == nullptr) return 0;
+  if (!device->has_host_shift) {
+    device->has_host_shift = true;
+    if (!device->has_epoch) {
+      device->has_epoch = true;
+      device->epoch_host_ns = host_ns;
+    }
+    // A calibration says best where the device's epoch lies; without events it is where we put it.
+    device->host_shift_ns =
+        device->has_calibrated_shift ? device->calibrated_shift_ns : device->epoch_host_ns;
+  }
+  return host_ns - device->host_shift_ns;
 }
 
 void SampleClocks(Flusher& flusher, bool is_last) {

@@ -24,6 +24,10 @@ PairState ReadPair(Session& session, uint32_t pair, bool give_up, int64_t& begin
 // thread.
 void RelaxCaptureMode(Session& session);
 
+// Where an instant of the host's clock lies on the device's; the same shift for the whole session,
+// so that it can be inverted. Gives the device its epoch if it has none.
+int64_t DeviceTimeOf(Session& session, int32_t device, int64_t host_ns);
+
 // Writes what is known of the devices' clocks: a calibration where due, bounds from the job's
 // events.
 void SampleClocks(Flusher& flusher, bool is_last);

@@ -1,5 +1,6 @@
 #include "interpose/group.h"
 
+#include "interpose/cupti_clock.h"
 #include "interpose/lock.h"
 #include "interpose/memory.h"
 
@@ -139,7 +140,13 @@ bool OpensBrackets() {
   if (group.first == nullptr) return true;
   Buffer& first = *group.first;
   for (uint32_t i = 0; i < first.stream_count; ++i) {
-    first.brackets[i] = OpenBracket(first.streams[i]);
+    // CUPTI knows a launch's thread and not its stream: one ticket for the whole group.
+    if (i != 0 && IsTicket(first.brackets[0].pair)) {
+      ShareBracket(first.brackets[0]);
+      first.brackets[i] = first.brackets[0];
+    } else {
+      first.brackets[i] = OpenBracket(first.streams[i]);
+    }
   }
   group.has_brackets = true;
   return true;

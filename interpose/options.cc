@@ -46,6 +46,7 @@ TimingChoice TimingOf(const char* value) {
   }
   if (std::strcmp(value, "events") == 0) return TimingChoice::kEvents;
   if (std::strcmp(value, "count") == 0) return TimingChoice::kCount;
+  if (std::strcmp(value, "cupti") == 0) return TimingChoice::kCupti;
   SayBadValue(env::kTiming, value);
   return TimingChoice::kAuto;
 }

@@ -7,7 +7,7 @@
 
 namespace mfutrace::interpose {
 
-enum class TimingChoice : uint8_t { kAuto, kEvents, kCount };
+enum class TimingChoice : uint8_t { kAuto, kEvents, kCount, kCupti };
 
 // Bits of MFUTRACE_ONLY.
 enum Family : uint8_t { kCublas = 1, kCublasLt = 2, kNccl = 4, kCudnn = 8, kAllFamilies = 15 };

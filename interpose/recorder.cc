@@ -168,7 +168,7 @@ Place Find(Session& session, uint32_t signature, void* stream, uint32_t sequence
   if (place.lane == nullptr) return place;
   call.lane = place.lane->id;
   call.device = place.lane->device;
-  if (session.clock.backend.load(std::memory_order_acquire) != TimingBackend::kEvents) return place;
+  if (session.clock.backend.load(std::memory_order_acquire) < TimingBackend::kEvents) return place;
   place.is_timed = capture == Capture::kNo;
   if (!place.is_timed) Count(Counter::kUntimedCapturing);
   return place;
@@ -202,7 +202,7 @@ const CachedLane* LaneOf(Session& session, ThreadState& thread, const Driver* dr
   if (driver != nullptr) {
     void* context = ContextOf(*driver, stream, capture, device);
     if (context != nullptr && device >= 0 &&
-        session.clock.backend.load(std::memory_order_acquire) == TimingBackend::kEvents) {
+        session.clock.backend.load(std::memory_order_acquire) >= TimingBackend::kEvents) {
       pool = PoolOf(session, context, device);
     }
   }

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "interpose/compound_lists.h"
+#include "interpose/cupti_clock.h"
 #include "interpose/device_lengths.h"
 #include "interpose/driver.h"
 #include "interpose/entry_points.h"
@@ -65,6 +66,7 @@ struct Session {
   InternTable signatures;
   CompoundLists compounds;
   LengthsCopies lengths;
+  CuptiClock cupti;
   InternTable lanes;
   Tally dropped;
   Graphs graphs;

@@ -201,7 +201,9 @@ void WriteTiming(Flusher& flusher) {
               "no CUDA driver has been loaded into the process");
   } else {
     WriteFact(flusher.writer, trace::fact::kTimingBackend,
-              backend == TimingBackend::kEvents ? "events" : "count");
+              backend == TimingBackend::kCupti    ? "cupti"
+              : backend == TimingBackend::kEvents ? "events"
+                                                  : "count");
     WriteFact(flusher.writer, trace::fact::kTimingReason, flusher.session->clock.reason);
   }
   flusher.backend_written = backend;
@@ -224,6 +226,8 @@ void WriteTables(Flusher& flusher) {
   WriteSignatures(flusher);
   WriteLanes(flusher);
 }
+
+uint32_t WriteTraceString(Flusher& flusher, const char* text) { return WriteString(flusher, text); }
 
 void WriteDevice(Flusher& flusher, int32_t device) {
   if (device < 0 || device >= static_cast<int32_t>(GpuClock::kMaxDevices)) return;

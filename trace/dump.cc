@@ -184,6 +184,18 @@ class Dumper : public Visitor {
          " count=", record.count);
   }
 
+  void OnForeignKernels(const ForeignKernels& record) override {
+    Line("foreign ", Name(record.name), " device=", record.device, " ",
+         NameOf(record.family, {"kernel", "communication", "copy"}), " x", record.kernels,
+         " busy_ns=", record.busy_ns, " host=", record.host_begin_ns, "..", record.host_end_ns);
+  }
+
+  void OnForeignRun(const ForeignRun& record) override {
+    Line("foreign run device=", record.device, " stream=", record.stream, " ",
+         NameOf(record.family, {"kernel", "communication", "copy"}), " x", record.kernels,
+         " gpu=", record.gpu_begin_ns, "..", record.gpu_end_ns, " busy_ns=", record.busy_ns);
+  }
+
   void OnCall(const Call& call) override {
     std::string text =
         absl::StrCat(call.is_collective ? "collective " : "call ", call.signature,

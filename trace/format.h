@@ -98,6 +98,8 @@ enum class BlockKind : uint16_t {
   kCompoundMembers = 25,
   kSequenceLengths = 26,
   kLaunchSequences = 27,
+  kForeignKernels = 40,
+  kForeignRuns = 41,
 };
 
 // String ids are per file, from 1; 0 means no string.
@@ -447,6 +449,33 @@ struct CounterRecord {
   uint64_t value;
 };
 static_assert(sizeof(CounterRecord) == 16);
+
+// Device work of no intercepted call, where the back end sees all of it (CUPTI): by kernel name,
+// for a stretch of the host's time ...
+struct ForeignKernels {
+  uint32_t name;  // string; 0 = copies and fills, or too many names
+  int32_t device;
+  uint64_t kernels;
+  int64_t busy_ns;  // sum of their durations
+  int64_t host_begin_ns;
+  int64_t host_end_ns;
+  uint8_t family;  // 0 kernel, 1 communication by its name, 2 copy or fill
+  uint8_t reserved[7];
+};
+static_assert(sizeof(ForeignKernels) == 48);
+
+// ... and in time, as runs: work of one family on one stream whose gaps are at most 1 us.
+struct ForeignRun {
+  int32_t device;
+  uint32_t stream;  // CUPTI's number of the stream
+  int64_t gpu_begin_ns;
+  int64_t gpu_end_ns;
+  int64_t busy_ns;  // end - begin less the gaps
+  uint32_t kernels;
+  uint8_t family;
+  uint8_t reserved[3];
+};
+static_assert(sizeof(ForeignRun) == 40);
 
 struct HostClockRecord {
   int64_t monotonic_ns;

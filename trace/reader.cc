@@ -48,7 +48,9 @@ Record TakeRecord(const uint8_t* data, size_t bytes) {
 
 bool IsKnown(uint16_t kind) {
   return kind >= static_cast<uint16_t>(BlockKind::kStrings) &&
-         kind <= static_cast<uint16_t>(BlockKind::kLaunchSequences);
+         (kind <= static_cast<uint16_t>(BlockKind::kLaunchSequences) ||
+          kind == static_cast<uint16_t>(BlockKind::kForeignKernels) ||
+          kind == static_cast<uint16_t>(BlockKind::kForeignRuns));
 }
 
 class Reader {
@@ -293,6 +295,10 @@ class Reader {
         return visitor_.OnSequenceLengths(TakeRecord<SequenceLengths>(data, bytes));
       case BlockKind::kLaunchSequences:
         return visitor_.OnLaunchSequence(TakeRecord<LaunchSequence>(data, bytes));
+      case BlockKind::kForeignKernels:
+        return visitor_.OnForeignKernels(TakeRecord<ForeignKernels>(data, bytes));
+      case BlockKind::kForeignRuns:
+        return visitor_.OnForeignRun(TakeRecord<ForeignRun>(data, bytes));
       case BlockKind::kStrings:
       case BlockKind::kFacts:
         return;  // records of their own lengths: VisitStrings, VisitFacts

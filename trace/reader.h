@@ -52,6 +52,8 @@ class Visitor {
   virtual void OnRnnSignature(const RnnSignature&) {}
   virtual void OnCompoundSignature(const CompoundSignature&) {}
   virtual void OnCompoundMember(const CompoundMember&) {}
+  virtual void OnForeignKernels(const ForeignKernels&) {}
+  virtual void OnForeignRun(const ForeignRun&) {}
   virtual void OnCall(const Call&) {}
   virtual void OnLaunchSequence(const LaunchSequence&) {}
   virtual void OnCount(const CountRecord&) {}

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <unistd.h>
+
 #include "interpose/cupti/cupti_library.h"
 #include "interpose/cupti/foreign.h"
 #include "interpose/cupti/tickets.h"
@@ -63,6 +65,7 @@ struct Session {
   bool is_found;
   std::atomic<bool> is_running;
   uint32_t version;
+  pid_t pid;  // that started it
 
   Lock buffer_lock;
   uint8_t* spare[kSpareBuffers];
@@ -201,6 +204,8 @@ bool ChooseApis(const CuptiLibrary& cupti, bool is_on) {
 
 const char* Start() {
   Session& session = g_session;
+  if (session.pid != 0 && session.pid != getpid()) return "CUPTI does not work after a fork";
+  session.pid = getpid();
   if (session.is_running.load(std::memory_order_acquire)) return nullptr;
   if (!session.is_found) {
     if (const char* reason = FindCupti(session.cupti)) return reason;
@@ -267,8 +272,7 @@ uint32_t Open(uint32_t thread) {
 void Close(uint32_t ticket) {
   Session& session = g_session;
   uint64_t last = 0;
-  session.cupti.activity_pop_external_id(kIdKind, &last);
-  session.tickets.Close(ticket);
+  if (session.tickets.Close(ticket)) session.cupti.activity_pop_external_id(kIdKind, &last);
 }
 
 void Share(uint32_t ticket) { g_session.tickets.Share(ticket); }

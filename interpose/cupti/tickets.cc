@@ -86,9 +86,11 @@ uint32_t Tickets::Open(uint32_t thread, uint64_t* external_id) {
   return number;
 }
 
-void Tickets::Close(uint32_t ticket) {
+bool Tickets::Close(uint32_t ticket) {
+  if (tickets_[ticket].closed_round.load(std::memory_order_relaxed) != 0) return false;
   tickets_[ticket].closed_round.store(round_.load(std::memory_order_relaxed),
                                       std::memory_order_release);
+  return true;
 }
 
 void Tickets::Share(uint32_t ticket) {

@@ -39,7 +39,8 @@ class Tickets {
 
   // 0 if there is none. `external_id` is what CUPTI is to be told.
   uint32_t Open(uint32_t thread, uint64_t* external_id);
-  void Close(uint32_t ticket);
+  // False if it is closed already. On the thread that opened it.
+  bool Close(uint32_t ticket);
   void Share(uint32_t ticket);
   void Release(uint32_t ticket);
 

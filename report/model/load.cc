@@ -71,6 +71,7 @@ class Loader : public trace::Visitor {
   void OnCompoundMember(const trace::CompoundMember& record) override { signatures_.Add(record); }
   void OnSequenceLengths(const trace::SequenceLengths& record) override { signatures_.Add(record); }
   void OnCall(const trace::Call& call) override;
+  void OnForeignRun(const trace::ForeignRun& run) override;
   void OnCount(const trace::CountRecord& count) override;
   void OnCounter(const trace::CounterRecord& counter) override {
     counters_[String(counter.name)] = counter.value;
@@ -234,6 +235,19 @@ void Loader::OnCall(const trace::Call& call) {
   timeline.calls.push_back(out);
 }
 
+// Work of nobody's call: it occupies the device, and counts nothing.
+void Loader::OnForeignRun(const trace::ForeignRun& run) {
+  Work work;
+  work.time = {run.gpu_begin_ns, std::max(run.gpu_begin_ns, run.gpu_end_ns)};
+  // CUPTI numbers streams in its own way; the high half keeps them apart from the calls' streams.
+  work.stream = run.stream | 0x80000000u;
+  work.work_class = run.family == 1   ? WorkClass::kCommunication
+                    : run.family == 2 ? WorkClass::kCopy
+                                      : WorkClass::kCompute;
+  DeviceBuilder& device = Device(run.device);
+  device.timeline.works.push_back(work);
+}
+
 void Loader::OnCount(const trace::CountRecord& count) {
   calls_seen_ += count.calls;
   DeviceBuilder& device = Device(count.device);
@@ -277,6 +291,9 @@ void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   timeline.command = CommandTitle(Fact(fact::kCommandLine));
   timeline.timing = Fact(fact::kTimingBackend);
   timeline.timing_reason = Fact(fact::kTimingReason);
+  // From its start on CUPTI sees all kernels; before it, calls have their events and others
+  // nothing.
+  timeline.has_all_kernels = timeline.timing == "cupti";
   int32_t number = 0;
   if (absl::SimpleAtoi(Fact(fact::kRank), &number) && number >= 0) timeline.rank = number;
   if (absl::SimpleAtoi(Fact(fact::kWorldSize), &number) && number > 0) {

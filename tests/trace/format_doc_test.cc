@@ -217,6 +217,18 @@ std::map<std::string, Structure> StructuresInCode() {
        {sizeof(CounterRecord),
         {MFU_FIELD(CounterRecord, name), MFU_FIELD(CounterRecord, reserved),
          MFU_FIELD(CounterRecord, value)}}},
+      {"ForeignKernels",
+       {sizeof(ForeignKernels),
+        {MFU_FIELD(ForeignKernels, name), MFU_FIELD(ForeignKernels, device),
+         MFU_FIELD(ForeignKernels, kernels), MFU_FIELD(ForeignKernels, busy_ns),
+         MFU_FIELD(ForeignKernels, host_begin_ns), MFU_FIELD(ForeignKernels, host_end_ns),
+         MFU_FIELD(ForeignKernels, family), MFU_FIELD(ForeignKernels, reserved)}}},
+      {"ForeignRun",
+       {sizeof(ForeignRun),
+        {MFU_FIELD(ForeignRun, device), MFU_FIELD(ForeignRun, stream),
+         MFU_FIELD(ForeignRun, gpu_begin_ns), MFU_FIELD(ForeignRun, gpu_end_ns),
+         MFU_FIELD(ForeignRun, busy_ns), MFU_FIELD(ForeignRun, kernels),
+         MFU_FIELD(ForeignRun, family), MFU_FIELD(ForeignRun, reserved)}}},
       {"HostClockRecord",
        {sizeof(HostClockRecord),
         {MFU_FIELD(HostClockRecord, monotonic_ns), MFU_FIELD(HostClockRecord, realtime_ns)}}},
@@ -265,7 +277,7 @@ bool IsNumber(const std::string& text) {
 TEST(FormatDoc, EveryTableHasTheOffsetsAndSizesOfItsStructure) {
   const auto tables = TablesOfThePage();
   const auto structures = StructuresInCode();
-  EXPECT_EQ(structures.size(), 30u);
+  EXPECT_EQ(structures.size(), 32u);
   for (const auto& [name, structure] : structures) {
     const auto table = tables.find(name);
     if (table == tables.end()) {
@@ -327,7 +339,9 @@ TEST(FormatDoc, KindsAreNumberedAsInTheCode) {
       {"kCompoundSignatures", {K::kCompoundSignatures, "CompoundSignature"}},
       {"kCompoundMembers", {K::kCompoundMembers, "CompoundMember"}},
       {"kSequenceLengths", {K::kSequenceLengths, "SequenceLengths"}},
-      {"kLaunchSequences", {K::kLaunchSequences, "LaunchSequence"}}};
+      {"kLaunchSequences", {K::kLaunchSequences, "LaunchSequence"}},
+      {"kForeignKernels", {K::kForeignKernels, "ForeignKernels"}},
+      {"kForeignRuns", {K::kForeignRuns, "ForeignRun"}}};
   size_t documented = 0;
   for (const std::vector<std::string>& row : TableUnder("Kinds of blocks")) {
     if (!IsNumber(row[0])) continue;
