@@ -21,14 +21,24 @@ void Check(CUresult status) {
   std::exit(1);
 }
 
-#define USED(X)                                                                                  \
-  X(cuInit)                                                                                      \
-  X(cuDevicePrimaryCtxRetain)                                                                    \
-  X(cuCtxSetCurrent)                                                                             \
-  X(cuStreamCreate) X(cuMemAlloc) X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuGraphCreate) \
-      X(cuGraphAddNode) X(cuGraphAddChildGraphNode) X(cuGraphInstantiate)                        \
-          X(cuGraphInstantiateWithParams) X(cuGraphExecUpdate) X(cuGraphLaunch)                  \
-              X(cuGraphExecDestroy) X(cuGraphDestroy) X(cuStreamSynchronize)
+#define USED(X)                   \
+  X(cuInit)                       \
+  X(cuDevicePrimaryCtxRetain)     \
+  X(cuCtxSetCurrent)              \
+  X(cuStreamCreate)               \
+  X(cuMemAlloc)                   \
+  X(cuStreamBeginCapture)         \
+  X(cuStreamEndCapture)           \
+  X(cuGraphCreate)                \
+  X(cuGraphAddNode)               \
+  X(cuGraphAddChildGraphNode)     \
+  X(cuGraphInstantiate)           \
+  X(cuGraphInstantiateWithParams) \
+  X(cuGraphExecUpdate)            \
+  X(cuGraphLaunch)                \
+  X(cuGraphExecDestroy)           \
+  X(cuGraphDestroy)               \
+  X(cuStreamSynchronize)
 
 struct Driver {
 #define MEMBER(name) decltype(&::name) name = nullptr;
