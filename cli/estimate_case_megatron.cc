@@ -17,6 +17,11 @@ using estimate::Flop;
 std::vector<uint64_t> LayerPattern(Fields& args, const char* name, uint64_t layers,
                                    bool counts_up) {
   if (args.IsList(name)) return args.Numbers(name);
+  constexpr uint64_t kMostLayers = 1'000'000;
+  if (layers > kMostLayers) {
+    args.Complain("\"num_layers\" is beyond any model's");
+    return {};
+  }
   const uint64_t every = args.Number(name, 1);
   std::vector<uint64_t> pattern;
   for (uint64_t i = 0; i < layers; ++i) {
