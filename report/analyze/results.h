@@ -70,6 +70,10 @@ struct WindowSummary {
   std::optional<shapes::PeakRate> peak_rate;  // of the format with most FLOPs
   std::optional<uint64_t> peak_flop_per_s;
   std::string peak_source;
+  // The same FLOPs against the rate that this chip was measured to reach.
+  std::optional<double> mfu_of_measured;
+  std::optional<uint64_t> measured_flop_per_s;
+  std::string measured_source;
   std::optional<std::map<std::string, double>> coverage;  // provenance -> share of kernel time
   TimeSplit split;                                        // summed over devices
   std::vector<BudgetLine> budget;                         // sums to window_ns
@@ -170,6 +174,126 @@ struct CommunicatorResult {
   uint64_t contested = 0;                           // collectives of which somebody was last
 };
 
+// Of values that are one for each pass of a model, or for each slice of time.
+struct Distribution {
+  uint64_t count = 0;
+  double mean = 0;
+  double p50 = 0;
+  double p95 = 0;
+  double max = 0;
+};
+
+// Work of one phase of inference on all devices of a role (METHOD, "Inference").
+struct PhaseResult {
+  std::string role;   // MFUTRACE_ROLE; empty = none
+  std::string model;  // "target", "draft"; empty = there is one model only
+  std::string phase;  // "decode", "prefill", "mixed", "verify", "unknown"
+  uint64_t attention_calls = 0;
+  uint64_t calls = 0;              // with FLOPs, attention included
+  std::optional<uint64_t> passes;  // of the model over its layers; unknown where nothing tells
+  std::optional<Flop> flop_executed;
+  Flop flop_bound = 0;  // of it, known as an upper bound alone
+  std::optional<Flop> flop_model;
+  std::optional<Flop> flop_useful;  // model FLOPs without rejected drafts
+  std::optional<absl::uint128> bytes_least;
+  std::optional<int64_t> busy_ns;  // union of its work
+  std::optional<int64_t> span_ns;  // from the first to the last work of each pass
+  std::optional<double> mfu_busy;
+  std::optional<double> mfu_span;
+  std::optional<double> mbu_busy;  // least bytes over busy time and memory bandwidth
+  // Of one replica: ranks that share tokens count once.
+  std::optional<uint64_t> new_tokens;
+  bool tokens_are_bounds = false;
+  std::optional<uint64_t> context_tokens;  // keys that were there before: no work
+  std::optional<absl::uint128> kv_bytes_read;
+  bool kv_is_bound = false;
+  std::optional<double> tokens_per_s;  // over the span
+  std::optional<Distribution> sequences;
+  std::optional<Distribution> pass_ns;
+};
+
+// A slice of a role's window.
+struct LoadSlice {
+  int64_t begin_ns = 0;  // since the window's begin
+  std::optional<double> busy;
+  std::optional<uint64_t> new_tokens;
+  std::optional<double> mfu;
+};
+
+// All devices that have one role.
+struct RoleResult {
+  std::string role;
+  uint32_t devices = 0;
+  int64_t window_ns = 0;  // sum over devices
+  std::optional<int64_t> busy_ns;
+  std::optional<int64_t> idle_in_step_ns;  // between the first and the last work of a step
+  std::optional<int64_t> waiting_ns;       // between steps: waiting for work
+  std::optional<double> mfu_busy;
+  std::optional<double> mfu_wall;
+  std::optional<double> mbu_busy;
+  std::optional<double> mbu_wall;
+  std::optional<uint64_t> tokens_out;  // generated, as far as lengths tell
+  std::optional<double> tokens_out_per_s;
+  std::optional<double> joules_per_token;
+  int64_t slice_ns = 0;
+  std::vector<LoadSlice> load;
+  std::optional<Distribution> busy;  // over slices
+};
+
+// Speculative decoding: a small model drafts, the large one verifies.
+struct SpeculationResult {
+  std::string role;
+  uint64_t steps = 0;  // verify passes
+  uint64_t draft_passes = 0;
+  uint64_t drafted = 0;  // tokens proposed, over sequences and steps
+  // Of sequences whose next step tells by how much their KV cache grew.
+  uint64_t sequence_steps = 0;
+  uint64_t sequence_steps_known = 0;
+  uint64_t drafted_known = 0;
+  uint64_t accepted = 0;
+  uint64_t tokens = 0;  // accepted ones and one more a sequence and step
+  std::optional<Flop> verify_flop_known;
+  std::optional<Flop> verify_flop_useful;
+  std::optional<Flop> verify_flop;
+  std::optional<Flop> draft_flop;
+};
+
+struct ServingResult {
+  std::vector<RoleResult> roles;
+  std::vector<PhaseResult> phases;
+  std::vector<SpeculationResult> speculation;
+  std::vector<std::string> notes;  // what cannot be known, one sentence each
+};
+
+// Products of one set of experts: calls of the same weights' shape.
+struct ExpertsResult {
+  std::string label;
+  uint32_t experts = 0;  // of a call: those of its device
+  uint64_t calls = 0;
+  std::optional<Flop> flop_executed;
+  std::optional<absl::uint128> rows;        // tokens times chosen experts
+  bool rows_are_known = false;              // of each expert; false: only their sum
+  std::vector<uint64_t> rows_by_expert;     // by place in the call and rank; empty if not known
+  std::optional<Distribution> imbalance;    // over calls: most rows / mean rows
+  std::optional<double> imbalance_of_sums;  // of rows_by_expert
+  std::optional<double> idle_share;         // experts without a row, over calls
+  std::optional<uint64_t> router_experts;   // of the router's product before it
+  std::optional<absl::uint128> router_tokens;
+  std::optional<double> active_share;  // rows / (tokens x experts): 1 / sparsity
+};
+
+// What the members of an expert-parallel communicator sent each other.
+struct ExpertExchange {
+  std::string communicator;
+  struct Member {
+    int32_t rank = -1;
+    absl::uint128 sent_bytes = 0;
+    absl::uint128 received_bytes = 0;
+  };
+  std::vector<Member> members;
+  double imbalance = 0;  // most received / mean
+};
+
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
 struct HtaCompat {
   int64_t compute_us = 0;
@@ -201,7 +325,10 @@ struct RunResult {
   std::vector<OpResult> ops;  // most time first, then most FLOPs
   std::vector<CommunicatorResult> communicators;
   Quality quality;
-  std::vector<HtaCompat> compat_hta;  // one a timeline, if asked
+  std::vector<HtaCompat> compat_hta;     // one a timeline, if asked
+  std::optional<ServingResult> serving;  // where attention runs forward only
+  std::vector<ExpertsResult> experts;
+  std::vector<ExpertExchange> exchanges;
 };
 
 }  // namespace mfutrace::report

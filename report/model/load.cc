@@ -289,6 +289,7 @@ void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   timeline.start_realtime_ns = header_.start_realtime_ns;
   timeline.host = Fact(fact::kHost);
   timeline.command = CommandTitle(Fact(fact::kCommandLine));
+  timeline.role = Fact(fact::kRole);
   timeline.timing = Fact(fact::kTimingBackend);
   timeline.timing_reason = Fact(fact::kTimingReason);
   // From its start on CUPTI sees all kernels; before it, calls have their events and others

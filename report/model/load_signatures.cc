@@ -2,6 +2,7 @@
 #include "report/model/load_signatures.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,6 +14,11 @@ namespace {
 
 // Compounds of compounds are not written today; a damaged file may have a circle of them.
 constexpr int kMaxDepth = 4;
+
+constexpr char kGraphLaunch[] = "cuGraphLaunch";  // entry of a launch (docs/FORMAT.md)
+// Label that interpose/observe_cudnn_graph gives to products of experts whose rows lie on the
+// device: its parts share them out evenly.
+constexpr char kExpertsLabel[] = "moe grouped matmul";
 
 shapes::Provenance ProvenanceOf(uint8_t value) {
   const auto provenance = static_cast<shapes::Provenance>(value);
@@ -72,7 +78,13 @@ void SignatureTable::Add(const trace::AttentionSignature& record) {
   if (record.lengths != 0 || (record.flags & trace::kLengthsOnDevice) != 0) {
     provenance = std::max(provenance, shapes::Provenance::kBound);
   }
-  Put(record.id, record.entry, OpOf(attention, provenance));
+  Op op = OpOf(attention, provenance);
+  if (record.lengths != 0 || (record.flags & trace::kLengthsOnDevice) != 0) {
+    OpDetail detail = *op.detail;
+    detail.lengths_are_bounds = true;
+    op.detail = std::make_shared<const OpDetail>(std::move(detail));
+  }
+  Put(record.id, record.entry, std::move(op));
 }
 
 void SignatureTable::Add(const trace::ConvolutionSignature& record) {
@@ -141,6 +153,10 @@ Op SignatureTable::CompoundOp(const Signature& compound, int depth) const {
     parts.push_back(std::move(rest));
   }
   Op op = OpOf(parts);
+  OpDetail detail = *op.detail;
+  detail.is_graph_launch = absl::StartsWith(compound.entry, kGraphLaunch);
+  detail.rows_are_spread = compound.op.label == kExpertsLabel;
+  op.detail = std::make_shared<const OpDetail>(std::move(detail));
   if (!compound.op.label.empty()) {
     op.label = compound.op.label;
   } else if (depth == 0 && absl::StartsWith(compound.entry, "cudnn")) {

@@ -2,7 +2,9 @@
 #include "report/model/ops_of.h"
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -65,6 +67,9 @@ Op OpOf(const shapes::Gemm& gemm, shapes::Provenance provenance) {
   op.dtype = std::string(shapes::NameOf(gemm.a));
   if (gemm.b != gemm.a) op.dtype += "," + std::string(shapes::NameOf(gemm.b));
   op.rate = shapes::RateOf(gemm);
+  OpDetail detail;
+  detail.gemm = gemm;
+  op.detail = std::make_shared<const OpDetail>(std::move(detail));
   return op;
 }
 
@@ -73,6 +78,11 @@ Op OpOf(const shapes::Attention& attention, shapes::Provenance provenance) {
   op.dtype = std::string(shapes::NameOf(attention.dtype));
   op.flop_full_attention = shapes::FullRectangleFlop(attention);
   op.rate = shapes::RateOf(attention.dtype);
+  OpDetail detail;
+  detail.attention = attention;
+  detail.lengths_are_bounds =
+      provenance >= shapes::Provenance::kBound && attention.mask != shapes::Mask::kUnknown;
+  op.detail = std::make_shared<const OpDetail>(std::move(detail));
   return op;
 }
 
@@ -88,6 +98,10 @@ Op OpOf(const shapes::Attention& attention, std::span<const shapes::SequenceRun>
   op.flop_full_attention = shapes::FullRectangleFlop(attention, runs);
   op.bytes_least = shapes::LeastBytes(attention, runs);
   op.rate = shapes::RateOf(attention.dtype);
+  OpDetail detail;
+  detail.attention = attention;
+  detail.lengths.assign(runs.begin(), runs.end());
+  op.detail = std::make_shared<const OpDetail>(std::move(detail));
   return op;
 }
 
@@ -195,6 +209,9 @@ Op OpOf(const std::vector<OpPart>& parts) {
   sum.kind = (is_one_kind || sum.flop_executed) ? most->kind : shapes::OpKind::kOpaque;
   if (is_one_dtype) sum.dtype = most->dtype;
   if (is_one_rate) sum.rate = most->rate;
+  OpDetail detail;
+  for (const OpPart& part : parts) detail.parts.push_back({part.op.detail, part.count});
+  sum.detail = std::make_shared<const OpDetail>(std::move(detail));
   sum.label = GroupedLabel(parts, sum.dtype);
   if (sum.label.empty()) sum.label = JoinedLabel(parts);
   return sum;

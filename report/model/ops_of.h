@@ -14,7 +14,8 @@
 namespace mfutrace::report {
 
 Op OpOf(const shapes::Gemm& gemm, shapes::Provenance provenance);
-// An unknown mask counts as the full rectangle, an upper bound.
+// An unknown mask counts as the full rectangle, an upper bound. A bound of another provenance is
+// one of its lengths.
 Op OpOf(const shapes::Attention& attention, shapes::Provenance provenance);
 // Of sequences with these lengths.
 Op OpOf(const shapes::Attention& attention, std::span<const shapes::SequenceRun> runs,

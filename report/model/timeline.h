@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,22 @@ struct Work {
   WorkClass work_class = WorkClass::kCompute;
 };
 
+// What an operation was made of, for analyses that ask for more than its sums. One of gemm,
+// attention and parts is there.
+struct OpDetail {
+  struct Part {
+    std::shared_ptr<const OpDetail> detail;  // null: neither product nor attention
+    uint64_t count = 1;
+  };
+  std::optional<shapes::Gemm> gemm;
+  std::optional<shapes::Attention> attention;
+  std::vector<shapes::SequenceRun> lengths;  // of attention; empty: all as long as the shape says
+  bool lengths_are_bounds = false;           // the shape says how long the sequences may be
+  std::vector<Part> parts;                   // of a call that does several, in order
+  bool is_graph_launch = false;              // parts are what a CUDA graph runs
+  bool rows_are_spread = false;              // parts are experts whose rows lie on the device
+};
+
 // One distinct operation; figures are per call.
 struct Op {
   std::string label;
@@ -56,6 +73,7 @@ struct Op {
   uint32_t communicator = kNoIndex;
   std::optional<uint64_t> algorithm_bytes;  // nccl-tests' S
   std::optional<uint64_t> bus_bytes;
+  std::shared_ptr<const OpDetail> detail;  // null: nothing more is known
 };
 
 // One call of an operation, recorded on its own. Host times are 0 where a source has none.
@@ -89,6 +107,24 @@ struct StepMark {
   Interval time;
 };
 
+// Requests of one kind in a step of an inference server, as the server itself says: sums over them.
+struct RequestSums {
+  uint64_t requests = 0;
+  uint64_t queries = 0;
+  std::optional<uint64_t> keys;
+  std::optional<uint64_t> queries_squared;
+  std::optional<uint64_t> queries_times_keys;
+};
+
+// A step that an inference server marks with what it runs (vLLM's "execute_..." ranges).
+struct ServingStep {
+  std::string name;
+  Interval host_time;
+  std::optional<Interval> time;  // on the device's clock
+  RequestSums context;           // prefill
+  RequestSums generation;        // decode
+};
+
 struct DeviceInfo {
   int32_t ordinal = -1;
   std::string name;  // as the driver gives it; empty = unknown
@@ -117,6 +153,7 @@ struct Timeline {
   int64_t start_realtime_ns = 0;  // when the process was first seen, CLOCK_REALTIME; 0 = unknown
   std::string host;
   std::string command;  // first words, for the headline
+  std::string role;     // MFUTRACE_ROLE: prefill, decode ...; empty = none
   std::string timing;   // "events", "count", "kineto"
   std::string timing_reason;
   DeviceInfo device;
@@ -128,6 +165,7 @@ struct Timeline {
   std::vector<std::string> kernel_names;
   std::vector<Communicator> communicators;
   std::vector<StepMark> steps;
+  std::vector<ServingStep> serving_steps;
   Quality quality;
 
   // True if `works` holds every kernel of the device (imports): only then is idle known, and

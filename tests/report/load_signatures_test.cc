@@ -181,6 +181,9 @@ TEST_F(Signatures, AttentionWhoseLengthsStayOnTheDeviceIsAnUpperBound) {
   const Op op = OpOfCall(1);
   EXPECT_EQ(op.flop_executed, kAttentionFlop);
   EXPECT_EQ(op.provenance, Provenance::kBound);
+  ASSERT_TRUE(op.detail != nullptr && op.detail->attention.has_value());
+  EXPECT_TRUE(op.detail->lengths_are_bounds);
+  EXPECT_EQ(op.detail->attention->heads_q, 8u);
 }
 
 TEST_F(Signatures, AttentionOverAListCountsEachSequence) {
@@ -198,6 +201,10 @@ TEST_F(Signatures, AttentionOverAListCountsEachSequence) {
   EXPECT_EQ(op.flop_full_attention, 2u * 8 * (4 * 100 + 320) * (64 + 32));
   EXPECT_EQ(op.bytes_least, 2u * (8 * 20 * (64 + 32) + 2 * 420 * (64 + 32)));
   EXPECT_EQ(op.provenance, Provenance::kExact);
+  ASSERT_NE(op.detail, nullptr);
+  EXPECT_FALSE(op.detail->lengths_are_bounds);
+  ASSERT_EQ(op.detail->lengths.size(), 2u);
+  EXPECT_EQ(op.detail->lengths[1].seq_k, 20u);
 }
 
 TEST_F(Signatures, AttentionOverAListThatIsNotThereIsAnUpperBound) {
@@ -261,6 +268,11 @@ TEST_F(Signatures, CompoundOfProductsIsAGroup) {
   EXPECT_EQ(op.flop_executed, 2u * 228 * 512 * 64);
   EXPECT_EQ(op.bytes_least, 2u * (228 * 64 + 3 * 64 * 512 + 228 * 512));
   EXPECT_EQ(op.rate, shapes::PeakRate::kBf16);
+  ASSERT_NE(op.detail, nullptr);
+  ASSERT_EQ(op.detail->parts.size(), 2u);
+  EXPECT_EQ(op.detail->parts[0].count, 2u);
+  ASSERT_TRUE(op.detail->parts[1].detail->gemm.has_value());
+  EXPECT_EQ(op.detail->parts[1].detail->gemm->m, 28u);
 }
 
 TEST_F(Signatures, CompoundOfAnyKindsIsTheirSum) {
