@@ -304,6 +304,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   Together together =
       PutTogether(devices, result.world_size, state_->options.layout, result.quality.notes);
   result.clock = ClockOf(devices, together.clocks);
+  result.stragglers = std::move(together.stragglers);
   const std::optional<int32_t>& only = state_->options.rank;
   if (only.has_value()) {
     devices.erase(std::remove_if(devices.begin(), devices.end(),

@@ -60,6 +60,17 @@ struct WhatIf {
   double mfu = 0;
 };
 
+// Somebody who keeps others waiting, step after step.
+struct StragglerResult {
+  std::string kind;            // "compute", "clock", "host", "link"
+  std::vector<int32_t> ranks;  // one, or the members of slow communicators
+  double factor = 0;  // times its peers' time (compute, clock: of products; link: transfer)
+  int64_t caused_wait_ns = 0;  // of others, followed back through whoever waited in between
+  uint32_t steps = 0;          // of so many it shows in
+  uint32_t of_steps = 0;
+  std::string evidence;
+};
+
 // A window of the whole run: all devices together.
 struct WindowSummary {
   int64_t window_ns = 0;  // sum over devices of each device's window
@@ -318,8 +329,9 @@ struct RunResult {
   std::optional<WindowSummary> steady;
   uint32_t steady_first_step = 0;
   uint32_t steady_last_step = 0;
-  std::string steps_found_by;        // "marks", "period", "" = no steps
-  std::optional<ClockResult> clock;  // of several devices with something in common
+  std::string steps_found_by;               // "marks", "period", "" = no steps
+  std::optional<ClockResult> clock;         // of several devices with something in common
+  std::vector<StragglerResult> stragglers;  // most waiting caused first
   std::vector<RankResult> ranks;
   std::vector<StepResult> steps;
   std::vector<OpResult> ops;  // most time first, then most FLOPs

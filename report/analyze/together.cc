@@ -59,15 +59,21 @@ Together PutTogether(std::vector<DeviceSummary>& devices, uint32_t world_size, c
   Together together;
   together.match = MatchCollectives(devices);
   together.clocks = AlignClocks(devices, together.match);
-  together.waits = MeasureWaits(devices, together.match, together.clocks);
   together.verdicts =
       InferStrategies(GroupShapesOf(devices, together.match), world_size, layout, notes);
+  WaitOptions options;
+  // Stages of a pipeline come when it is their turn, and so to what all stages do together.
+  for (const Verdict& verdict : together.verdicts) {
+    options.are_peers.push_back(verdict.strategy != "PP" && verdict.strategy != "control");
+  }
+  together.waits = MeasureWaits(devices, together.match, together.clocks, options);
   for (DeviceSummary& device : devices) device.strategies.resize(device.communicators.size());
   for (size_t i = 0; i < together.match.groups.size(); ++i) {
     for (const Member& member : together.match.groups[i].members) {
       devices[member.device].strategies[member.communicator] = together.verdicts[i].strategy;
     }
   }
+  together.stragglers = FindStragglers(devices, together.match, together.waits, together.verdicts);
   NoteGroups(devices, together.match, notes);
   NoteClocks(together.clocks, notes);
   for (DeviceSummary& device : devices) device.collectives = {};

@@ -9,6 +9,7 @@
 #include "report/analyze/clocks.h"
 #include "report/analyze/match.h"
 #include "report/analyze/results.h"
+#include "report/analyze/stragglers.h"
 #include "report/analyze/strategy.h"
 #include "report/analyze/summary.h"
 #include "report/analyze/waits.h"
@@ -20,6 +21,7 @@ struct Together {
   Clocks clocks;
   WaitResult waits;
   std::vector<Verdict> verdicts;  // as MatchResult::groups
+  std::vector<StragglerResult> stragglers;
 };
 
 // Fills DeviceSummary::waits, ::strategies and the waiting in ::exposed. What could not be put

@@ -78,6 +78,7 @@ class Measurer {
     }
     if (group.is_whole()) {
       for (const MatchedSet* set : sets) MeasureSet(group, *set, wait_ns, waits);
+      FindTypical(sets, waits);
     }
     for (size_t i = 0; i < group.members.size(); ++i) Sum(group.members[i], wait_ns[i], waits);
     waits.is_known = records > 0 && waits.intervals > 0 && waits.intervals_unknown == 0;
@@ -132,11 +133,65 @@ class Measurer {
                                     Duration(RecordOf(set.members[i], records[i]))));
         }
       }
+      if (error_ns.has_value()) CreditLast(set, records, begins_ns);
       // Who is last shows well before waiting is measured well.
       if (!set.is_pair && error_ns.has_value()) {
         FindLast(set, records, begins_ns, *error_ns, place, waits);
       }
     }
+  }
+
+  // Who waits for whom, messages too: what leads from one late rank to the one that made it late.
+  void CreditLast(const MatchedSet& set, const uint32_t* records,
+                  const std::vector<int64_t>& begins_ns) {
+    const auto last = std::max_element(begins_ns.begin(), begins_ns.end());
+    const uint32_t culprit = set.members[static_cast<size_t>(last - begins_ns.begin())].device;
+    for (size_t i = 0; i < begins_ns.size(); ++i) {
+      const uint32_t victim = set.members[i].device;
+      if (victim == culprit) continue;
+      result_.blames[victim].waited_ns[culprit] += std::clamp<int64_t>(
+          *last - begins_ns[i], 0, Duration(RecordOf(set.members[i], records[i])));
+    }
+  }
+
+  // The shortest member's time after the last has begun is what the transfer itself takes.
+  void FindTypical(const std::vector<const MatchedSet*>& sets, GroupWaits& waits) const {
+    std::map<uint64_t, uint64_t> calls_by_size;
+    for (const MatchedSet* set : sets) {
+      for (size_t row = 0; row < set->size(); ++row) {
+        const uint32_t* records = set->records.data() + row * set->members.size();
+        if (RecordOf(set->members[0], records[0]).shares_interval != 0) continue;
+        ++calls_by_size[SignatureOf(set->members[0], records[0]).bytes.value_or(0)];
+      }
+    }
+    uint64_t most = 0;
+    for (const auto& [bytes, calls] : calls_by_size) most = std::max(most, calls);
+    for (const auto& [bytes, calls] : calls_by_size) {
+      if (calls * 4 >= most) waits.typical_bytes = bytes;
+    }
+    std::vector<int64_t> transfers_ns;
+    std::vector<int64_t> begins_ns;
+    for (const MatchedSet* set : sets) {
+      if (!ClockError(*set).has_value()) continue;
+      const size_t count = set->members.size();
+      for (size_t row = 0; row < set->size(); ++row) {
+        const uint32_t* records = set->records.data() + row * count;
+        if (SignatureOf(set->members[0], records[0]).bytes.value_or(0) != waits.typical_bytes) {
+          continue;
+        }
+        int64_t last_begin_ns = std::numeric_limits<int64_t>::min();
+        int64_t first_end_ns = std::numeric_limits<int64_t>::max();
+        for (size_t i = 0; i < count; ++i) {
+          const CollectiveRecord& record = RecordOf(set->members[i], records[i]);
+          const DeviceClock& clock = clocks_.devices[set->members[i].device];
+          last_begin_ns = std::max(last_begin_ns, clock.Aligned(record.begin_ns));
+          first_end_ns = std::min(first_end_ns, clock.Aligned(record.end_ns));
+        }
+        transfers_ns.push_back(first_end_ns - last_begin_ns);
+      }
+    }
+    waits.typical_calls = transfers_ns.size();
+    if (!transfers_ns.empty()) waits.typical_transfer_ns = MedianOf(transfers_ns);
   }
 
   static void Raise(int64_t& wait_ns, int64_t to_ns) { wait_ns = std::max(wait_ns, to_ns); }
@@ -178,7 +233,9 @@ class Measurer {
     ++waits.contested;
     ++waits.times_last[place[who]];
     waits.caused_ns[place[who]] += caused_ns;
-    BlameLast(set, records, who, caused_ns);
+    if (options_.are_peers.empty() || options_.are_peers[set.group]) {
+      BlameLast(set, records, who, caused_ns);
+    }
   }
 
   // Where the last one spent more time than its peers since they were together last.
@@ -214,16 +271,22 @@ class Measurer {
     const int64_t nothing_more_ns = own.nothing_ns - MedianOf(nothing_ns);
     const int64_t most_ns = std::max({compute_more_ns, elsewhere_more_ns, nothing_more_ns});
     if (most_ns <= 0) return;
-    Blame& blame = result_.blames[set.members[who].device];
+    Causes causes;
+    (most_ns == compute_more_ns   ? causes.compute_ns
+     : most_ns == nothing_more_ns ? causes.host_ns
+                                  : causes.elsewhere_ns) = caused_ns;
+    const uint32_t device = set.members[who].device;
+    Blame& blame = result_.blames[device];
     ++blame.times;
-    blame.caused_ns += caused_ns;
-    if (most_ns == compute_more_ns) {
-      blame.compute_ns += caused_ns;
-    } else if (most_ns == nothing_more_ns) {
-      blame.host_ns += caused_ns;
-    } else {
-      blame.elsewhere_ns += caused_ns;
-    }
+    blame.all += causes;
+    const std::vector<int64_t>& borders_ns = borders_ns_[device];
+    const auto piece =
+        static_cast<size_t>(std::upper_bound(borders_ns.begin(), borders_ns.end(),
+                                             RecordOf(set.members[who], records[who]).begin_ns) -
+                            borders_ns.begin());
+    blame.steps.resize(borders_ns.size() / 2);
+    // What comes between two steps belongs to the one before.
+    if (piece > 0) blame.steps[(piece - 1) / 2] += causes;
   }
 
   // Interval by interval of one member: records that share one count once.

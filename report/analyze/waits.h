@@ -40,19 +40,38 @@ struct GroupWaits {
   std::vector<uint64_t> times_last;
   std::vector<int64_t> caused_ns;
   uint64_t contested = 0;  // collectives of which somebody was last
+  // Of the largest of its most frequent collectives: the median transfer, and how much that is.
+  uint64_t typical_bytes = 0;
+  uint64_t typical_calls = 0;
+  int64_t typical_transfer_ns = 0;
 };
 
-// What a device did, more than its peers, before it came last.
-struct Blame {
-  uint64_t times = 0;
-  int64_t caused_ns = 0;  // wait of others
+// What a device did, more than its peers, before it came last: waiting of others, by cause.
+struct Causes {
   int64_t compute_ns = 0;
   int64_t host_ns = 0;       // nothing ran
   int64_t elsewhere_ns = 0;  // in other communicators
+
+  int64_t sum_ns() const { return compute_ns + host_ns + elsewhere_ns; }
+  Causes& operator+=(const Causes& other) {
+    compute_ns += other.compute_ns;
+    host_ns += other.host_ns;
+    elsewhere_ns += other.elsewhere_ns;
+    return *this;
+  }
+};
+
+struct Blame {
+  uint64_t times = 0;
+  Causes all;
+  std::vector<Causes> steps;              // by step of the device
+  std::map<uint32_t, int64_t> waited_ns;  // for other devices, by device
 };
 
 struct WaitOptions {
   bool may_drop_clocks = true;  // false: clocks are used however uncertain they are
+  // By group: members do the same work, so that the last one is to blame; empty: all.
+  std::vector<bool> are_peers = {};
 };
 
 struct WaitResult {

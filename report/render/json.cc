@@ -269,6 +269,18 @@ std::string CommunicatorText(const CommunicatorResult& communicator) {
   return object.Text();
 }
 
+std::string StragglerText(const StragglerResult& straggler) {
+  Object object;
+  object.Add("kind", Value(straggler.kind))
+      .Add("ranks", RankListText(straggler.ranks))
+      .Add("factor", Value(straggler.factor))
+      .Add("caused_wait_ns", Value(straggler.caused_wait_ns))
+      .Add("steps", Value(straggler.steps))
+      .Add("of_steps", Value(straggler.of_steps))
+      .Add("evidence", TextOrNull(straggler.evidence));
+  return object.Text();
+}
+
 std::string HtaText(const HtaCompat& hta) {
   Object object;
   object.Add("steps", TextOrNull(hta.steps))
@@ -331,6 +343,7 @@ std::string RenderJson(const RunResult& result) {
   add("steps", Array(result.steps, StepText));
   add("ops", Array(result.ops, OpText));
   add("communicators", Array(result.communicators, CommunicatorText));
+  add("stragglers", Array(result.stragglers, StragglerText));
   if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
   text += "\n}\n";
   return text;

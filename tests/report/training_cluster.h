@@ -26,9 +26,14 @@ struct TrainingLayout {
   int micro_batches = 4;
   int steps = 5;
   int64_t compute_ns = 200'000;
-  // Called for each product: how much longer it takes on a rank.
-  std::vector<double> slowness = {};      // by rank; empty = 1
-  std::vector<int64_t> host_gap_ns = {};  // by rank: nothing runs for so long before each product
+  // What is wrong with which rank; -1 = nothing.
+  int slow_rank = -1;  // its products take `slow_factor` as long, or only those of `slow_label`
+  double slow_factor = 1;
+  std::string slow_label = {};
+  int slow_host = -1;  // nothing runs on it for `host_gap_ns` before each product
+  int64_t host_gap_ns = 0;
+  int slow_link = -1;  // transfers of its communicators take `link_factor` as long
+  double link_factor = 1;
 
   int ranks() const { return tp * cp * dp * pp; }
 };
@@ -117,13 +122,24 @@ class TrainingCluster {
       const int place = first + i;
       const int rank = world_[At(place)];
       int64_t& now_ns = now_ns_[At(place)];
-      if (!layout_.host_gap_ns.empty()) now_ns += layout_.host_gap_ns[At(rank)];
-      const double slow = layout_.slowness.empty() ? 1 : layout_.slowness[At(rank)];
+      if (rank == layout_.slow_host) now_ns += layout_.host_gap_ns;
+      const bool is_slow =
+          rank == layout_.slow_rank && (layout_.slow_label.empty() || layout_.slow_label == label);
+      const double slow = is_slow ? layout_.slow_factor : 1;
       const auto length_ns =
           static_cast<int64_t>(static_cast<double>(layout_.compute_ns * times) * slow);
       cluster_.Compute(rank, now_ns, now_ns + length_ns, 100'000'000'000, label);
       now_ns += length_ns + 2000;
     }
+  }
+
+  int64_t Transfer(const Part& part, int64_t transfer_ns) const {
+    for (const int place : part.places) {
+      if (world_[At(place)] == layout_.slow_link) {
+        return static_cast<int64_t>(static_cast<double>(transfer_ns) * layout_.link_factor);
+      }
+    }
+    return transfer_ns;
   }
 
   // Everybody waits for its end.
@@ -133,8 +149,8 @@ class TrainingCluster {
       if (!InStage(part, stage)) continue;
       std::vector<int64_t> begins_ns;
       for (const int place : part.places) begins_ns.push_back(now_ns_[At(place)]);
-      const int64_t end_ns =
-          cluster_.Collective(part.communicator, kind, bytes, begins_ns, transfer_ns, 0, stream);
+      const int64_t end_ns = cluster_.Collective(part.communicator, kind, bytes, begins_ns,
+                                                 Transfer(part, transfer_ns), 0, stream);
       for (const int place : part.places) now_ns_[At(place)] = end_ns + 1000;
     }
   }
@@ -149,8 +165,8 @@ class TrainingCluster {
       for (const int place : part.places) {
         begins_ns.push_back(std::max(free_ns, now_ns_[At(place)]));
       }
-      free_ns =
-          cluster_.Collective(part.communicator, kind, bytes, begins_ns, transfer_ns, 0, stream);
+      free_ns = cluster_.Collective(part.communicator, kind, bytes, begins_ns,
+                                    Transfer(part, transfer_ns), 0, stream);
     }
   }
   void JoinAsync(const Parts& parts) {
