@@ -45,7 +45,8 @@ void Declare(CLI::App& app, ReportOptions& options) {
                  "folders of traces, .mfut files, or traces of the PyTorch profiler (.json, "
                  ".json.gz, .tar.gz); default: the newest mfutrace-* here");
   app.add_option("--json", options.json, "write all figures as JSON to this file (- = stdout)");
-  app.add_option("--only", options.only, "sections: summary,budget,ops,comm,ranks,quality")
+  app.add_option("--only", options.only,
+                 "sections: summary,budget,ops,serving,experts,comm,ranks,quality")
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--top", options.top, "rows of each table")->check(CLI::PositiveNumber);
@@ -122,7 +123,8 @@ int Interpret(const ReportOptions& options, report::AnalyzeOptions& load,
     const std::optional<report::Section> section = report::SectionNamed(name);
     if (!section.has_value()) {
       Say("--only: no section " + name +
-          Suggestion(name, {"summary", "budget", "ops", "comm", "ranks", "quality"}));
+          Suggestion(name, {"summary", "budget", "ops", "serving", "experts", "comm", "ranks",
+                            "quality"}));
       return kExitBadUse;
     }
     terminal.sections |= *section;

@@ -12,9 +12,11 @@
 #include "report/analyze/budgets.h"
 #include "report/analyze/comm.h"
 #include "report/analyze/compat_hta.h"
+#include "report/analyze/experts.h"
 #include "report/analyze/mfu.h"
 #include "report/analyze/ops.h"
 #include "report/analyze/ranks.h"
+#include "report/analyze/serving.h"
 #include "report/analyze/steps.h"
 #include "report/analyze/summary.h"
 #include "report/analyze/together.h"
@@ -348,6 +350,9 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   };
   result.ops = MergeOps(devices, peak_of,
                         [&](const std::string& gpu) { return peaks.MemoryBytesPerSecond(gpu); });
+  result.serving = MergeServing(devices, peaks);
+  result.experts = MergeExperts(devices);
+  result.exchanges = MergeExchanges(devices);
   NameOpaque(result.ops, result.quality);
   result.communicators = MergeCommunicators(devices, together.waits.groups, together.verdicts);
   for (auto& [rank, compat] : state_->compat_hta) {

@@ -147,4 +147,26 @@ inline std::map<std::string, double> CallShareByProvenance(const std::vector<OpR
   return shares;
 }
 
+// Of the drafted tokens whose fate is known.
+inline std::optional<double> AcceptanceRate(const SpeculationResult& sums) {
+  if (sums.drafted_known == 0) return std::nullopt;
+  return static_cast<double>(sums.accepted) / static_cast<double>(sums.drafted_known);
+}
+
+// Tokens that a sequence gets from a pass of the target, rejected ones left out. A figure made of
+// tokens per second that charges each of them a pass of its own is so many times too high.
+inline std::optional<double> TokensPerPass(const SpeculationResult& sums) {
+  if (sums.sequence_steps_known == 0) return std::nullopt;
+  return static_cast<double>(sums.tokens) / static_cast<double>(sums.sequence_steps_known);
+}
+
+// FLOPs of verifying over those of the tokens that were kept.
+inline std::optional<double> ExecutedOverUseful(const SpeculationResult& sums) {
+  if (!sums.verify_flop_known.has_value() || sums.verify_flop_useful.value_or(0) == 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(*sums.verify_flop_known) /
+         static_cast<double>(*sums.verify_flop_useful);
+}
+
 }  // namespace mfutrace::report

@@ -314,6 +314,8 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   SummarizeOps(timeline, calls_by_op, summary);
   SummarizeCommunicators(timeline, calls_by_op, summary);
   summary.traffic = TrafficShapesOf(timeline, steps);
+  summary.experts = SummarizeExperts(timeline);
+  summary.serving = SummarizeServing(timeline, RunWindow(timeline), peaks);
   return summary;
 }
 

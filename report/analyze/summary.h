@@ -13,9 +13,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "report/analyze/collectives.h"
+#include "report/analyze/experts.h"
 #include "report/analyze/intervals.h"
 #include "report/analyze/mfu.h"
 #include "report/analyze/results.h"
+#include "report/analyze/serving.h"
 #include "report/analyze/split.h"
 #include "report/analyze/traffic_shape.h"
 #include "report/model/timeline.h"
@@ -97,6 +99,8 @@ struct DeviceSummary {
   std::vector<std::optional<absl::uint128>> communicator_bus_bytes;
   std::vector<OpResult> ops;
   std::vector<std::optional<shapes::PeakRate>> op_rates;  // of `ops`
+  ServingSums serving;
+  ExpertsOfDevice experts;
   Quality quality;
 };
 

@@ -2,6 +2,7 @@
 #include "report/import/kineto_collector.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "report/import/kineto_ops.h"
+#include "report/import/serving_marks.h"
 
 namespace mfutrace::report {
 namespace {
@@ -191,6 +193,13 @@ void KinetoCollector::AddOperator() {
   if (absl::StartsWith(name, "ProfilerStep")) {
     trace_->steps.push_back({event.name, EventTime()});
     return;
+  }
+  if (absl::StartsWith(name, "execute_")) {
+    if (std::optional<ServingStep> step = ServingStepNamed(name); step.has_value()) {
+      step->host_time = EventTime();
+      trace_->serving_steps.push_back(*std::move(step));
+      return;
+    }
   }
   const bool is_comms = name == "record_param_comms";
   const bool is_range = absl::StartsWith(name, "nccl:");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -47,6 +48,7 @@ struct OpState {
 Op OpOf(const CountedShape& counted) {
   Op op;
   op.provenance = counted.provenance;
+  OpDetail detail;
   std::visit(
       [&](const auto& shape) {
         using Shape = std::decay_t<decltype(shape)>;
@@ -59,6 +61,7 @@ Op OpOf(const CountedShape& counted) {
           op.kind = shapes::OpKind::kGemm;
           op.dtype = std::string(shapes::NameOf(shape.a));
           op.rate = shapes::RateOf(shape);
+          detail.gemm = shape;
         } else {
           op.dtype = std::string(shapes::NameOf(shape.dtype));
           op.rate = shapes::RateOf(shape.dtype);
@@ -66,12 +69,18 @@ Op OpOf(const CountedShape& counted) {
         if constexpr (std::is_same_v<Shape, shapes::Attention>) {
           op.kind = shapes::OpKind::kAttention;
           op.flop_full_attention = shapes::FullRectangleFlop(shape);
+          detail.attention = shape;
+          detail.lengths_are_bounds = counted.provenance >= shapes::Provenance::kBound &&
+                                      shape.mask != shapes::Mask::kUnknown;
         }
         if constexpr (std::is_same_v<Shape, shapes::Convolution>) {
           op.kind = shapes::OpKind::kConvolution;
         }
       },
       counted.shape);
+  if (op.kind != shapes::OpKind::kConvolution) {
+    op.detail = std::make_shared<const OpDetail>(std::move(detail));
+  }
   return op;
 }
 
@@ -105,6 +114,10 @@ class Joiner {
     std::stable_sort(
         trace_.steps.begin(), trace_.steps.end(),
         [](const StepMark& a, const StepMark& b) { return a.time.begin_ns < b.time.begin_ns; });
+    std::stable_sort(trace_.serving_steps.begin(), trace_.serving_steps.end(),
+                     [](const ServingStep& a, const ServingStep& b) {
+                       return a.host_time.begin_ns < b.host_time.begin_ns;
+                     });
     for (const RawGpuEvent& gpu : trace_.gpu_events) {
       Device& device = devices_[gpu.device];
       ++device.events;
@@ -170,6 +183,7 @@ class Joiner {
       timeline.device.memory_bytes = raw.memory_bytes;
     }
     timeline.steps = trace_.steps;
+    timeline.serving_steps = trace_.serving_steps;
     timeline.has_all_kernels = true;
     timeline.has_shapes = trace_.has_shapes;
     timeline.host_window = trace_.host_window;

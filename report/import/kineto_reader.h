@@ -111,6 +111,7 @@ struct RawTrace {
   std::vector<RawOp> ops;       // counted operators
   std::vector<RawOp> comm_ops;  // record_param_comms and nccl: ranges
   std::vector<StepMark> steps;
+  std::vector<ServingStep> serving_steps;
   std::vector<RawSignature> signatures;
   std::vector<RawCollective> collectives;
   std::vector<RawDevice> devices;

@@ -1,14 +1,11 @@
-// Writes the JSON object of a run. A small writer of its own, because the integers of a large run
-// do not fit the 64 bits that JSON libraries keep.
+// Writes the JSON object of a run.
 #include "report/render/json.h"
 
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <string_view>
 
 #include "report/analyze/rates.h"
-#include "report/render/units.h"
+#include "report/render/json_serving.h"
+#include "report/render/json_writer.h"
 
 namespace mfutrace::report {
 namespace {
@@ -30,49 +27,6 @@ size_t Utf8Length(std::string_view text) {
   if (lead == 0xf4 && byte(1) > 0x8f) return 0;
   return length;
 }
-
-// Text of one value, whatever its type; nullopt is null.
-std::string Value(int64_t value) { return std::to_string(value); }
-std::string Value(uint64_t value) { return std::to_string(value); }
-std::string Value(uint32_t value) { return std::to_string(value); }
-std::string Value(absl::uint128 value) { return Decimal(value); }
-std::string Value(const std::string& value) { return JsonQuote(value); }
-
-// The shortest text that reads back as the same double.
-std::string Value(double value) {
-  if (!std::isfinite(value)) return "null";
-  std::array<char, 64> buffer;
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  std::string text(buffer.data(), result.ptr);
-  // A fraction stays recognisable as one: 1 would read back as an integer.
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-template <typename T>
-std::string Value(const std::optional<T>& value) {
-  return value.has_value() ? Value(*value) : "null";
-}
-
-std::string TextOrNull(const std::string& text) { return text.empty() ? "null" : Value(text); }
-std::string RankOrNull(int32_t rank) { return rank < 0 ? "null" : Value(int64_t{rank}); }
-std::string SizeOrNull(uint32_t size) { return size == 0 ? "null" : Value(size); }
-
-// {"key": value, ...} on one line; values are finished JSON texts.
-class Object {
- public:
-  Object& Add(std::string_view key, const std::string& json) {
-    text_ += text_.empty() ? "{\"" : ", \"";
-    text_.append(key);
-    text_ += "\": ";
-    text_ += json;
-    return *this;
-  }
-  std::string Text() const { return text_.empty() ? "{}" : text_ + "}"; }
-
- private:
-  std::string text_;
-};
 
 void AddTimes(const TimeSplit& split, Object& object) {
   object.Add("window_ns", Value(split.window_ns))
@@ -294,13 +248,6 @@ std::string HtaText(const HtaCompat& hta) {
   return object.Text();
 }
 
-template <typename T>
-std::string Array(const std::vector<T>& items, std::string (*render)(const T&)) {
-  std::string text;
-  for (const T& item : items) text += (text.empty() ? "[\n    " : ",\n    ") + render(item);
-  return text.empty() ? "[]" : text + "\n  ]";
-}
-
 }  // namespace
 
 std::string JsonQuote(const std::string& text) {
@@ -344,6 +291,8 @@ std::string RenderJson(const RunResult& result) {
   add("ops", Array(result.ops, OpText));
   add("communicators", Array(result.communicators, CommunicatorText));
   add("stragglers", Array(result.stragglers, StragglerText));
+  add("serving", ServingText(result.serving));
+  add("experts", ExpertsText(result));
   if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
   text += "\n}\n";
   return text;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "report/analyze/rates.h"
+#include "report/render/serving.h"
 #include "report/render/table.h"
 #include "report/render/terminal_tables.h"
 #include "report/render/units.h"
@@ -79,6 +80,8 @@ class Page {
     if (Wants(kBudget)) Budget();
     const size_t width = options_.page_width;
     if (Wants(kOps)) Rows(OpLines(result_, limits_.ops, width));
+    if (Wants(kServing)) Rows(ServingLines(result_, width));
+    if (Wants(kExperts)) Rows(ExpertLines(result_, width));
     if (Wants(kComm)) Rows(CommunicationLines(result_, limits_.communicators, width));
     // One device is already told in full by the budget.
     const bool is_told = result_.ranks.size() == 1 && Wants(kBudget);
@@ -385,6 +388,8 @@ std::optional<Section> SectionNamed(absl::string_view name) {
   if (name == "comm") return kComm;
   if (name == "ranks") return kRanks;
   if (name == "quality") return kQuality;
+  if (name == "serving") return kServing;
+  if (name == "experts") return kExperts;
   return std::nullopt;
 }
 

@@ -22,10 +22,12 @@ enum Section : uint32_t {
   kComm = 8,
   kRanks = 16,
   kQuality = 32,
-  kAllSections = 63,
+  kServing = 64,
+  kExperts = 128,
+  kAllSections = 255,
 };
 
-// nullopt for a name that is none of summary, budget, ops, comm, ranks, quality.
+// nullopt for a name that is none of summary, budget, ops, serving, experts, comm, ranks, quality.
 std::optional<Section> SectionNamed(absl::string_view name);
 
 struct TerminalOptions {

@@ -101,7 +101,8 @@ TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   const RunResult result = test::TrainingRun();
   const json object = json::parse(RenderJson(result));
   EXPECT_EQ(Keys(object), (std::set<std::string>{"schema", "run", "steady", "ranks", "steps", "ops",
-                                                 "communicators", "stragglers"}));
+                                                 "communicators", "stragglers", "serving",
+                                                 "experts"}));
   EXPECT_TRUE(object["schema"].is_number_integer());
   EXPECT_EQ(object["schema"], 1);
   ExpectWindow(object["run"], result, result.run);
