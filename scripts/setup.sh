@@ -38,13 +38,12 @@ need_cuda_headers() {
   fi
 }
 
-# A Python package of the tests, kept in the build folder without what it depends on; a test without it
-# says so and is skipped. want_python_package NAME==VERSION FILE: the file tells that it is there.
+# A Python package of the tests, kept in the build folder; a test without it says so and is skipped.
 want_python_package() {
   local folder="$ROOT/build/python"
   export PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
-  [ -e "$folder/$2" ] && return 0
-  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps \
+  python3 -c "import ${1%%==*}" 2>/dev/null && return 0
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore \
     --target "$folder" "$1" || echo "no $1 here: the tests that need it are skipped"
 }
 
