@@ -17,6 +17,7 @@
 #include "report/analyze/ops.h"
 #include "report/analyze/ranks.h"
 #include "report/analyze/serving.h"
+#include "report/analyze/step_calls.h"
 #include "report/analyze/steps.h"
 #include "report/analyze/summary.h"
 #include "report/analyze/together.h"
@@ -38,6 +39,18 @@ std::string Common(const std::vector<DeviceSummary>& devices, std::string Device
   std::set<std::string> values;
   for (const DeviceSummary& device : devices) values.insert(device.*member);
   return values.size() == 1 ? *values.begin() : "mixed";
+}
+
+// Of libraries that every device has alike.
+std::map<std::string, std::string> CommonVersions(const std::vector<DeviceSummary>& devices) {
+  std::map<std::string, std::string> versions = devices.front().versions;
+  for (const DeviceSummary& device : devices) {
+    std::erase_if(versions, [&](const auto& entry) {
+      const auto found = device.versions.find(entry.first);
+      return found == device.versions.end() || found->second != entry.second;
+    });
+  }
+  return versions;
 }
 
 std::string TitleOf(const std::vector<DeviceSummary>& devices) {
@@ -338,6 +351,8 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
     FillWaits(device, together.waits.groups, result.ranks.back());
   }
   FillSteps(devices, result);
+  FillStepCalls(devices, result);
+  result.versions = CommonVersions(devices);
   if (absl::Status status = FillSteady(devices, state_->options, peaks, result); !status.ok()) {
     return status;
   }

@@ -305,6 +305,31 @@ struct ExpertExchange {
   double imbalance = 0;  // most received / mean
 };
 
+// Calls of one operation in each step, over all ranks; of collectives, on one communicator.
+struct StepCalls {
+  std::string label;
+  std::string kind;
+  std::string dtype;
+  std::string provenance;
+  std::string collective;    // "allreduce"; empty: none
+  std::string communicator;  // id, with the members where the source names them; empty: unknown
+  std::optional<shapes::PeakRate> rate;
+  std::optional<uint64_t> flop_executed;  // of a call
+  std::optional<uint64_t> flop_model;
+  std::optional<uint64_t> bytes;  // nccl-tests' S of a call
+  // From `first_step` on until the next run; none before the first run.
+  struct Run {
+    uint32_t first_step = 0;
+    uint64_t calls = 0;
+  };
+  std::vector<Run> by_step;
+  // Of a device in a step, over those in which all of its calls were timed, the first step left
+  // out.
+  uint64_t timed_steps = 0;
+  double step_time_ns = 0;       // sum
+  double step_time_squares = 0;  // sum of squares
+};
+
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
 struct HtaCompat {
   int64_t compute_us = 0;
@@ -341,6 +366,10 @@ struct RunResult {
   std::optional<ServingResult> serving;  // where attention runs forward only
   std::vector<ExpertsResult> experts;
   std::vector<ExpertExchange> exchanges;
+  std::vector<StepCalls> step_calls;
+  std::vector<uint32_t> unclear_steps;          // calls were counted that may belong to them
+  std::map<std::string, std::string> versions;  // "cuda_driver" -> "13000"; the same on all devices
+  std::optional<double> sm_clock_mhz;           // median while it ran, where NVML told it
 };
 
 }  // namespace mfutrace::report

@@ -290,6 +290,7 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   summary.path = timeline.path;
   summary.host = timeline.host;
   summary.command = timeline.command;
+  summary.versions = timeline.versions;
   summary.gpu = timeline.device.name;
   summary.timing = timeline.timing;
   summary.timing_reason = timeline.timing_reason;
@@ -316,6 +317,7 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   summary.traffic = TrafficShapesOf(timeline, steps);
   summary.experts = SummarizeExperts(timeline);
   summary.serving = SummarizeServing(timeline, RunWindow(timeline), peaks);
+  summary.step_calls = StepCallsOf(timeline, steps);
   return summary;
 }
 

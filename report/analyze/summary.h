@@ -19,6 +19,7 @@
 #include "report/analyze/results.h"
 #include "report/analyze/serving.h"
 #include "report/analyze/split.h"
+#include "report/analyze/step_calls.h"
 #include "report/analyze/traffic_shape.h"
 #include "report/model/timeline.h"
 
@@ -101,6 +102,8 @@ struct DeviceSummary {
   std::vector<std::optional<shapes::PeakRate>> op_rates;  // of `ops`
   ServingSums serving;
   ExpertsOfDevice experts;
+  DeviceStepCalls step_calls;
+  std::map<std::string, std::string> versions;
   Quality quality;
 };
 

@@ -292,6 +292,9 @@ void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   timeline.role = Fact(fact::kRole);
   timeline.timing = Fact(fact::kTimingBackend);
   timeline.timing_reason = Fact(fact::kTimingReason);
+  if (const std::string version = Fact(fact::kDriverVersion); !version.empty()) {
+    timeline.versions["cuda_driver"] = version;
+  }
   // From its start on CUPTI sees all kernels; before it, calls have their events and others
   // nothing.
   timeline.has_all_kernels = timeline.timing == "cupti";

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -152,9 +153,10 @@ struct Timeline {
   int32_t restart_attempt = -1;   // of an elastic launcher; -1 = unknown
   int64_t start_realtime_ns = 0;  // when the process was first seen, CLOCK_REALTIME; 0 = unknown
   std::string host;
-  std::string command;  // first words, for the headline
-  std::string role;     // MFUTRACE_ROLE: prefill, decode ...; empty = none
-  std::string timing;   // "events", "count", "kineto"
+  std::string command;                          // first words, for the headline
+  std::string role;                             // MFUTRACE_ROLE: prefill, decode ...; empty = none
+  std::map<std::string, std::string> versions;  // of libraries: "cuda_driver" -> "13000"
+  std::string timing;                           // "events", "count", "kineto"
   std::string timing_reason;
   DeviceInfo device;
 
