@@ -46,6 +46,7 @@ ROOMS = {
     "report/render/comparison": (["report/estimate/", "report/render/"], VENDOR),
     "report/render/estimate": (["report/estimate/", "report/render/"], VENDOR),
     "gate/": (["shapes/", "report/analyze/results.h", "report/analyze/rates.h", "gate/"], VENDOR),
+    "gate/print": (["report/render/units.h", "report/render/table.h", "report/render/json.h", "gate/"], VENDOR),
     "cli/": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h", "trace/dump.h",
               "report/", "gate/", "cli/"], VENDOR),
     # The simulated node is tests' independent witness: it may know nothing of the product.
