@@ -14,30 +14,10 @@
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
+#include "gate/nearest.h"
 
 namespace mfutrace::cli {
 namespace {
-
-// Damerau-Levenshtein with adjacent swaps ("reprot"), case-insensitive.
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  const auto same = [&](size_t i, size_t j) {
-    return std::tolower(static_cast<unsigned char>(a[i])) ==
-           std::tolower(static_cast<unsigned char>(b[j]));
-  };
-  for (size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
-  for (size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    for (size_t j = 1; j <= b.size(); ++j) {
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
-                             cost[i - 1][j - 1] + (same(i - 1, j - 1) ? 0 : 1)});
-      if (i > 1 && j > 1 && same(i - 1, j - 2) && same(i - 2, j - 1)) {
-        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return cost[a.size()][b.size()];
-}
 
 std::vector<std::string> LongOptions(const CLI::App& app) {
   std::vector<std::string> names;
@@ -60,7 +40,47 @@ class Formatter final : public CLI::Formatter {
   }
 };
 
+VerbText* describe_into = nullptr;
+
+// "TEXT:{auto,never}" -> auto, never.
+std::vector<std::string> ChoicesOf(const std::string& type) {
+  std::vector<std::string> choices;
+  const size_t begin = type.find('{');
+  const size_t end = type.find('}');
+  if (begin == std::string::npos || end == std::string::npos) return choices;
+  std::string word;
+  for (size_t i = begin + 1; i <= end; ++i) {
+    if (type[i] == ',' || i == end) {
+      choices.push_back(std::move(word));
+      word.clear();
+    } else {
+      word += type[i];
+    }
+  }
+  return choices;
+}
+
+void Describe(const CLI::App& app, VerbText& text) {
+  text.description = app.get_description();
+  for (const CLI::Option* option : app.get_options()) {
+    OptionText one;
+    one.text = option->get_description();
+    one.choices = ChoicesOf(option->get_type_name());
+    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+    if (one.names.empty()) {
+      one.names.push_back(option->get_name(true));
+      text.positionals.push_back(std::move(one));
+      continue;
+    }
+    one.takes_value = option->get_items_expected_max() > 0;
+    text.options.push_back(std::move(one));
+  }
+}
+
 }  // namespace
+
+void DescribeInto(VerbText* text) { describe_into = text; }
 
 void AddCommonOptions(CLI::App& app, CommonOptions& options) {
   app.add_flag("-q,--quiet", options.is_quiet, "say only what went wrong");
@@ -70,6 +90,10 @@ void AddCommonOptions(CLI::App& app, CommonOptions& options) {
 }
 
 std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv, int bad_use) {
+  if (describe_into != nullptr) {
+    Describe(app, *describe_into);
+    return kExitOk;
+  }
   const auto formatter = std::make_shared<Formatter>();
   formatter->column_width(30);
   app.formatter(formatter);
@@ -116,21 +140,11 @@ int SayStatus(const absl::Status& status) {
 }
 
 std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  std::string best;
-  size_t best_distance = std::max<size_t>(word.size() / 3, 2) + 1;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(word, candidate);
-    if (distance < best_distance && distance < candidate.size()) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
+  return gate::Nearest(word, candidates);
 }
 
 std::string Suggestion(const std::string& word, const std::vector<std::string>& candidates) {
-  const std::string nearest = Nearest(word, candidates);
-  return nearest.empty() ? "" : " (did you mean " + nearest + "?)";
+  return gate::DidYouMean(word, candidates);
 }
 
 bool UseColor(const CommonOptions& options, FILE* stream) {

@@ -40,6 +40,21 @@ void AddCommonOptions(CLI::App& app, CommonOptions& options);
 // or the mistake was explained and `bad_use` is returned).
 std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv, int bad_use = kExitBadUse);
 
+// A verb's options as its help tells them, for completion and man pages.
+struct OptionText {
+  std::vector<std::string> names;  // "-q", "--quiet"; of a positional its name alone
+  std::vector<std::string> choices;
+  std::string text;
+  bool takes_value = false;
+};
+struct VerbText {
+  std::string description;
+  std::vector<OptionText> options;
+  std::vector<OptionText> positionals;
+};
+// Until it is called with nullptr, ParseArguments fills `text` and parses nothing.
+void DescribeInto(VerbText* text);
+
 // "mfutrace: TEXT" on stderr.
 void Say(const std::string& text);
 

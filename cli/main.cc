@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "cli/args.h"
+#include "cli/describe.h"
 #include "cli/verbs.h"
+#include "commit.h"
 
 namespace {
 
@@ -20,6 +22,10 @@ constexpr Verb kVerbs[] = {
      mfutrace::cli::RunVerb},
     {"report", "[RUN|FILE...] [outputs]", "MFU, where the time went, operations, communication",
      mfutrace::cli::ReportVerb},
+    {"diff", "OLD NEW", "what changed: MFU, where the time went, operations",
+     mfutrace::cli::DiffVerb},
+    {"gate", "[RUN...]", "check runs against mfutrace.toml; the exit code says",
+     mfutrace::cli::GateVerb},
     {"info", "[RUN|FILE]", "what a trace holds, and whether it is whole; --dump",
      mfutrace::cli::InfoVerb},
     {"peaks", "[NAME]", "known GPUs, their dense peaks and sources", mfutrace::cli::PeaksVerb},
@@ -36,8 +42,17 @@ void PrintVerbs(FILE* stream) {
   }
   std::fputs(
       "\nRUN is a folder of traces; without one, the newest mfutrace-* here.\n"
-      "mfutrace VERB --help explains one verb; mfutrace --version.\n",
+      "mfutrace VERB --help explains one verb; mfutrace --version.\n"
+      "mfutrace completion bash|zsh and mfutrace man [VERB] write what shells and man read.\n",
       stream);
+}
+
+std::vector<mfutrace::cli::VerbEntry> Entries() {
+  std::vector<mfutrace::cli::VerbEntry> entries;
+  for (const Verb& verb : kVerbs) {
+    entries.push_back({verb.name, verb.arguments, verb.synopsis, verb.run});
+  }
+  return entries;
 }
 
 const Verb* FindVerb(const std::string& name) {
@@ -56,8 +71,13 @@ int main(int argc, char** argv) {
   }
   const std::string word = argv[1];
   if (word == "--version" || word == "-V") {
-    std::puts("mfutrace " MFU_VERSION);
+    std::puts("mfutrace " MFU_VERSION MFU_COMMIT);
     return mfutrace::cli::kExitOk;
+  }
+  if (word == "completion")
+    return mfutrace::cli::PrintCompletion(Entries(), argc > 2 ? argv[2] : "");
+  if (word == "man") {
+    return mfutrace::cli::PrintMan(Entries(), argc > 2 ? argv[2] : "", MFU_VERSION);
   }
   const bool is_help = word == "--help" || word == "-h" || word == "help";
   if (is_help && argc < 3) {

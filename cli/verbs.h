@@ -8,6 +8,8 @@ int ReportVerb(int argc, char** argv);
 int InfoVerb(int argc, char** argv);
 int PeaksVerb(int argc, char** argv);
 int ShapesVerb(int argc, char** argv);
+int DiffVerb(int argc, char** argv);
+int GateVerb(int argc, char** argv);
 int EstimateVerb(int argc, char** argv);
 
 }  // namespace mfutrace::cli

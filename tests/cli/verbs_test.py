@@ -38,7 +38,7 @@ class Program(bench.CliTest):
 
     def test_version(self):
         done = self.tool("--version")
-        self.assertRegex(done.out, r"^mfutrace \d+\.\d+\.\d+\n$")
+        self.assertRegex(done.out, r"^mfutrace \d+\.\d+\.\d+( \([0-9a-f]{12}(-dirty)?\))?\n$")
 
     def test_every_verb_has_help(self):
         for verb in ("run", "report", "info", "peaks"):
