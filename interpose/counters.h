@@ -34,7 +34,10 @@ namespace mfutrace::interpose {
   X(LengthsLost, "device_lengths_lists_full")                     \
   X(KernelsLost, "cupti_records_lost")                            \
   X(UntimedNoTicket, "untimed_no_cupti_ticket")                   \
-  X(UntimedNoKernel, "untimed_no_kernel_seen")
+  X(UntimedNoKernel, "untimed_no_kernel_seen")                    \
+  X(NcclBuffers, "nccl_buffers_registered")                       \
+  X(NcclWindows, "nccl_windows_registered")                       \
+  X(PluginCalls, "nccl_calls_seen_by_profiler_plugin")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,

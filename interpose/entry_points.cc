@@ -76,10 +76,22 @@ using AlltoAll = ncclResult_t (*)(const void*, void*, size_t, ncclDataType_t, nc
                                   cudaStream_t);
 using CommInitRankScalable = ncclResult_t (*)(ncclComm_t*, int, int, int, ncclUniqueId*,
                                               ncclConfig_t*);
+using CopyWithRoot = ncclResult_t (*)(const void*, void*, size_t, ncclDataType_t, int, ncclComm_t,
+                                      cudaStream_t);
+using CommRegister = ncclResult_t (*)(ncclComm_t, void*, size_t, void**);
+using CommRevoke = ncclResult_t (*)(ncclComm_t, int);
+using CommShrink = ncclResult_t (*)(ncclComm_t, int*, int, ncclComm_t*, ncclConfig_t*, int);
+using CommWindowRegister = ncclResult_t (*)(ncclComm_t, void*, size_t, void*, int);
+using GroupSimulateEnd = ncclResult_t (*)(void*);
 using CudnnIntoCudaGraph = cudnnStatus_t (*)(cudnnHandle_t, cudnnBackendDescriptor_t,
                                              cudnnBackendDescriptor_t, cudaGraph_t);
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 0)
 static_assert(std::is_same_v<decltype(&::ncclAlltoAll), AlltoAll>);
+static_assert(std::is_same_v<decltype(&::ncclGather), CopyWithRoot>);
+static_assert(std::is_same_v<decltype(&::ncclScatter), CopyWithRoot>);
+#endif
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+static_assert(std::is_same_v<decltype(&::ncclCommShrink), CommShrink>);
 #endif
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 23, 0)
 static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRankScalable>);
@@ -96,6 +108,12 @@ static_assert(std::is_same_v<decltype(&::ncclCommInitRankScalable), CommInitRank
 #define MFU_SIGNATURE_GemmBatchedEx64(symbol) decltype(static_cast<GemmBatchedEx64>(&::symbol))
 #define MFU_SIGNATURE_AlltoAll(symbol) AlltoAll
 #define MFU_SIGNATURE_CommInitRankScalable(symbol) CommInitRankScalable
+#define MFU_SIGNATURE_CopyWithRoot(symbol) CopyWithRoot
+#define MFU_SIGNATURE_CommRegister(symbol) CommRegister
+#define MFU_SIGNATURE_CommRevoke(symbol) CommRevoke
+#define MFU_SIGNATURE_CommShrink(symbol) CommShrink
+#define MFU_SIGNATURE_CommWindowRegister(symbol) CommWindowRegister
+#define MFU_SIGNATURE_GroupSimulateEnd(symbol) GroupSimulateEnd
 #define MFU_SIGNATURE_Driver(symbol) DriverFunction
 #define MFU_SIGNATURE_CudnnIntoCudaGraph(symbol) CudnnIntoCudaGraph
 
@@ -192,9 +210,11 @@ MFU_DETAIL(CollectiveKind, kAllGather, 0)
 MFU_DETAIL(CollectiveKind, kAllReduce, 0)
 MFU_DETAIL(CollectiveKind, kAllToAll, 0)
 MFU_DETAIL(CollectiveKind, kBroadcast, 0)
+MFU_DETAIL(CollectiveKind, kGather, 0)
 MFU_DETAIL(CollectiveKind, kRecv, 0)
 MFU_DETAIL(CollectiveKind, kReduce, 0)
 MFU_DETAIL(CollectiveKind, kReduceScatter, 0)
+MFU_DETAIL(CollectiveKind, kScatter, 0)
 MFU_DETAIL(CollectiveKind, kSend, 0)
 MFU_DETAIL(Dtype, kBf16, 0)
 MFU_DETAIL(Dtype, kC32F32, 0)

@@ -192,4 +192,12 @@ void End(bool has_succeeded, bool was_launched, const VendorLibrary& library) {
   GiveBack(group);
 }
 
+void Forget() {
+  if (t_group.depth > 1) {
+    --t_group.depth;
+  } else {
+    GiveBack(t_group);
+  }
+}
+
 }  // namespace mfutrace::interpose::group

@@ -21,6 +21,9 @@ bool OpensBrackets();
 // brackets mean something; `has_succeeded` without it: recorded, not timed.
 void End(bool has_succeeded, bool was_launched, const VendorLibrary& library);
 
+// The outermost or an inner end at which nothing is launched: what is held has not run.
+void Forget();
+
 // False if there is no room (the caller records the call at once, without a bracket).
 bool Hold(const OpenCall& call, void* stream);
 // A communicator whose handle NCCL writes to `*handle` when the group ends.

@@ -117,6 +117,11 @@ struct GroupEnd : EndsInAfter {
   static void After(HookedCall& call, int status);
 };
 
+struct GroupSimulateEnd : EndsInAfter {  // ends a group of which nothing runs
+  static void Before(HookedCall&, Pointer) {}
+  static void After(HookedCall& call, int status, Pointer);
+};
+
 struct CommInitRank : EndsInAfter {
   static void Before(HookedCall&, Pointer, int, const Bytes<128>&, int) {}
   static void After(HookedCall& call, int status, Pointer communicator, int size,
@@ -146,6 +151,29 @@ struct CommSplit : EndsInAfter {
                      Pointer config);
   static void After(HookedCall& call, int status, Pointer parent, int color, int key,
                     Pointer communicator, Pointer config);
+};
+
+struct CommShrink : EndsInAfter {
+  static void Before(HookedCall& call, Pointer parent, Pointer excluded, int excluded_count,
+                     Pointer communicator, Pointer config, int flags);
+  static void After(HookedCall& call, int status, Pointer parent, Pointer excluded,
+                    int excluded_count, Pointer communicator, Pointer config, int flags);
+};
+
+struct CommRevoke : EndsInAfter {
+  static void Before(HookedCall& call, Pointer communicator, int flags);
+  static void After(HookedCall& call, int status, Pointer communicator, int flags);
+};
+
+// Memory that NCCL, or the job's own kernels, may move data through from now on.
+struct CommRegister : EndsInAfter {
+  static void Before(HookedCall&, Pointer, Pointer, int64_t, Pointer) {}
+  static void After(HookedCall&, int status, Pointer, Pointer, int64_t, Pointer);
+};
+
+struct CommWindowRegister : EndsInAfter {
+  static void Before(HookedCall&, Pointer, Pointer, int64_t, Pointer, int) {}
+  static void After(HookedCall&, int status, Pointer, Pointer, int64_t, Pointer, int);
 };
 
 struct CommFinalize : EndsInAfter {

@@ -188,6 +188,10 @@ void GroupEnd::After(HookedCall& call, int status) {
   group::End(HasSucceeded(status), status == ncclSuccess, *call.library);
 }
 
+void GroupSimulateEnd::After(HookedCall&, int status, Pointer) {
+  if (HasSucceeded(status)) group::Forget();
+}
+
 void CommInitRank::After(HookedCall& call, int status, Pointer communicator, int size,
                          const Bytes<128>& unique_id, int rank) {
   Created(call, status, communicator, IdentityOf(&unique_id, 1, rank, size, nullptr));
@@ -220,7 +224,9 @@ void CommInitAll::After(HookedCall& call, int status, Pointer communicators, int
   }
 }
 
-void CommSplit::Before(HookedCall& call, Pointer parent, int, int, Pointer, Pointer) {
+namespace {
+
+void Parting(HookedCall& call, Pointer parent) {
   Communicator* communicator = FindCommunicator(parent);
   if (communicator == nullptr && parent != nullptr) communicator = Adopt(parent);
   // Counted at the call, whatever comes of it: the count must agree with the other ranks'.
@@ -229,18 +235,62 @@ void CommSplit::Before(HookedCall& call, Pointer parent, int, int, Pointer, Poin
   }
 }
 
-void CommSplit::After(HookedCall& call, int status, Pointer parent, int color, int,
-                      Pointer communicator, Pointer config) {
-  if (color == NCCL_SPLIT_NOCOLOR && HasSucceeded(status)) return;
+// The child of the communicator that Parting counted; rank and size are NCCL's to say.
+void Parted(const HookedCall& call, int status, Pointer parent, int color, uint64_t id_seed,
+            Pointer communicator, Pointer config) {
   const Communicator* known = FindCommunicator(parent);
   if (known == nullptr) return;
-  CommunicatorIdentity identity;  // rank and size are NCCL's to say
+  CommunicatorIdentity identity;
   identity.parent_id = known->identity.id;
   identity.split_index = call.communicator;
   identity.split_color = color;
-  identity.id = SplitId(identity.parent_id, identity.split_index, color);
+  identity.id = SplitId(identity.parent_id ^ id_seed, identity.split_index, color);
   CopyName(config, &identity);
   Created(call, status, communicator, identity);
+}
+
+}  // namespace
+
+void CommSplit::Before(HookedCall& call, Pointer parent, int, int, Pointer, Pointer) {
+  Parting(call, parent);
+}
+
+void CommSplit::After(HookedCall& call, int status, Pointer parent, int color, int,
+                      Pointer communicator, Pointer config) {
+  if (color == NCCL_SPLIT_NOCOLOR && HasSucceeded(status)) return;
+  Parted(call, status, parent, color, 0, communicator, config);
+}
+
+// Only the ranks that stay call it, all with the same list, though maybe in another order.
+void CommShrink::Before(HookedCall& call, Pointer parent, Pointer, int, Pointer, Pointer, int) {
+  Parting(call, parent);
+}
+
+void CommShrink::After(HookedCall& call, int status, Pointer parent, Pointer excluded,
+                       int excluded_count, Pointer communicator, Pointer config, int) {
+  const auto* ranks = static_cast<const int*>(excluded);
+  uint64_t who = 0;
+  for (int i = 0; ranks != nullptr && i < excluded_count; ++i) {
+    who += HashBytes(&ranks[i], sizeof(int));
+  }
+  Parted(call, status, parent, -1, who, communicator, config);
+}
+
+void CommRevoke::Before(HookedCall& call, Pointer communicator, int) {
+  Communicator* known = FindCommunicator(communicator);
+  if (known != nullptr) call.communicator = IndexOf(*known, nullptr);
+}
+
+void CommRevoke::After(HookedCall& call, int status, Pointer, int) {
+  Ended(call, status, CommunicatorEvent::kRevoked);
+}
+
+void CommRegister::After(HookedCall&, int status, Pointer, Pointer, int64_t, Pointer) {
+  if (HasSucceeded(status)) Count(Counter::kNcclBuffers);
+}
+
+void CommWindowRegister::After(HookedCall&, int status, Pointer, Pointer, int64_t, Pointer, int) {
+  if (HasSucceeded(status)) Count(Counter::kNcclWindows);
 }
 
 void CommFinalize::Before(HookedCall& call, Pointer communicator) {

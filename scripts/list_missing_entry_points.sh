@@ -11,7 +11,7 @@ folder=${1:-/usr/local/cuda/lib64}
 [[ -d $folder ]] || folder=/usr/local/cuda/lib
 listed=$(sed -n 's/^MFU_ENTRY(\([A-Za-z0-9_]*\),.*/\1/p' interpose/entry_points.def | sort -u)
 patterns=$(sed 's/#.*//; s/[[:space:]]*$//; /^$/d; s/.*/^(&)(_v2)?(_64)?$/' scripts/uncounted_exports.txt)
-collectives='nccl(AllReduce|AllGather|ReduceScatter|Broadcast|Bcast|Reduce|Send|Recv|AlltoAll)'
+collectives='nccl(AllReduce|AllGather|ReduceScatter|Broadcast|Bcast|Reduce|Send|Recv|AlltoAll|Gather|Scatter)'
 seen=0
 missing=0
 for library in libcublas.so libcublasLt.so libcudnn.so libnccl.so; do

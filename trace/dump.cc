@@ -97,10 +97,11 @@ class Dumper : public Visitor {
 
   void OnCommunicator(const CommunicatorRecord& record) override {
     Line("communicator ", record.index, " ",
-         NameOf(record.event, {"created", "destroyed", "aborted", "finalized"}), " id=0x",
-         absl::Hex(record.id), " parent=0x", absl::Hex(record.parent_id), " rank=", record.rank,
-         "/", record.size, " device=", record.device, " split=", record.split_index,
-         " color=", record.split_color, " creation=", record.creation, " ", Name(record.name));
+         NameOf(record.event, {"created", "destroyed", "aborted", "finalized", "revoked"}),
+         " id=0x", absl::Hex(record.id), " parent=0x", absl::Hex(record.parent_id),
+         " rank=", record.rank, "/", record.size, " device=", record.device,
+         " split=", record.split_index, " color=", record.split_color,
+         " creation=", record.creation, " ", Name(record.name));
   }
 
   void OnGemmSignature(const GemmSignature& record) override {

@@ -166,7 +166,8 @@ enum class CommunicatorEvent : uint8_t {
   kCreated = 0,
   kDestroyed = 1,
   kAborted = 2,
-  kFinalized = 3
+  kFinalized = 3,
+  kRevoked = 4  // cannot be used for calls any more; may still be split, shrunk, destroyed
 };
 
 // Signature ids are per file, from 1, shared by all signature kinds. `entry` is the string of the

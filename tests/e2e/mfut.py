@@ -23,7 +23,7 @@ DTYPE_BYTES = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 11: 8, 12: 4, 13: 2, 14: 1, 1
                19: 1, 21: 16, 22: 8, 23: 4, 24: 4}
 COMPLEX = {21, 22, 23, 24, 25}
 COLLECTIVE_KINDS = {1: "AllReduce", 2: "AllGather", 3: "ReduceScatter", 4: "Broadcast", 5: "Reduce",
-                    6: "Send", 7: "Recv", 8: "AlltoAll"}
+                    6: "Send", 7: "Recv", 8: "AlltoAll", 9: "Gather", 10: "Scatter"}
 
 Device = namedtuple("Device", "ordinal name bus_id uuid major minor sms clock_khz memory_bytes")
 Lane = namedtuple("Lane", "id device stream thread")

@@ -35,7 +35,7 @@ class Collectives(harness.JobTest):
             found = Counter((s.entry, s.count) for s in (trace.collectives[call.signature]
                                                          for call in trace.calls))
             self.assertEqual(found, logged)
-            self.assertEqual(sum(found.values()), 3 * 14)
+            self.assertEqual(sum(found.values()), 3 * 16)
 
     def test_roots_types_and_reductions(self):
         trace = self.run_all(ranks=2).traces[0]
@@ -44,14 +44,16 @@ class Collectives(harness.JobTest):
         expected = {1001: ("AllReduce", 2, 0), 1002: ("AllReduce", 4, 2), 1003: ("AllGather", 3, None),
                     1004: ("ReduceScatter", 2, 4), 1005: ("Broadcast", 14, None),
                     1006: ("Broadcast", 19, None), 1007: ("Reduce", 1, 1),
-                    1008: ("AlltoAll", 12, None)}
+                    1008: ("AlltoAll", 12, None), 1009: ("Gather", 3, None),
+                    1010: ("Scatter", 2, None)}
         for count, (kind, dtype, reduction) in expected.items():
             signature = by_count[count]
             self.assertEqual(mfut.COLLECTIVE_KINDS[signature.kind], kind)
             self.assertEqual(signature.dtype, dtype, signature)
             if reduction is not None:
                 self.assertEqual(signature.reduction, reduction, signature)
-        self.assertEqual([by_count[c].peer for c in (1005, 1006, 1007)], [0, 1, 0])
+        self.assertEqual([by_count[c].peer for c in (1005, 1006, 1007, 1009, 1010)],
+                         [0, 1, 0, 0, 1])
 
     def test_sequence_numbers_pair_calls_across_ranks(self):
         run = self.run_all()
@@ -90,7 +92,7 @@ class Collectives(harness.JobTest):
     def test_count_mode_adds_no_events(self):
         run = self.run_all(timing="count")
         self.assertFalse([op for op in run.log if op.kind == "event"])
-        self.assertEqual(sum(len(trace.calls) for trace in run.traces), RANKS * 3 * 14)
+        self.assertEqual(sum(len(trace.calls) for trace in run.traces), RANKS * 3 * 16)
 
 
 class Lifecycle(harness.JobTest):
@@ -101,7 +103,7 @@ class Lifecycle(harness.JobTest):
         found = sorted((m[0][1].name, sorted(rank for rank, _ in m)) for m in members.values())
         self.assertEqual(found, [("", [0, 1, 2]), ("", [0, 1, 2, 3]), ("halves", [0, 2]),
                                  ("halves", [1, 3]), ("inner", [0, 1, 2, 3]),
-                                 ("reversed", [0, 1, 2, 3])])
+                                 ("reversed", [0, 1, 2, 3]), ("survivors", [0, 2])])
         names = {}
         for key, its_members in members.items():
             records = [record for _, record in its_members]
@@ -112,7 +114,7 @@ class Lifecycle(harness.JobTest):
             names.setdefault(records[0].name or f"size {len(records)}", []).append(key)
         world = names["size 4"][0]
         self.assertEqual(members[world][0][1].parent_id, 0)
-        for child, parent in (("halves", world), ("reversed", world), ("size 3", world),
+        for child, parent in (("halves", world), ("reversed", world), ("size 3", world), ("survivors", world),
                               ("inner", names["reversed"][0])):
             for key in names[child]:
                 self.assertEqual(members[key][0][1].parent_id, parent, child)
@@ -122,10 +124,15 @@ class Lifecycle(harness.JobTest):
         for trace in traces:
             ends = Counter(end.event for end in trace.communicator_ends)
             self.assertEqual(ends[2], 1)  # the aborted one
+            self.assertEqual(ends[4], 1)  # the world, revoked before it is shrunk
             self.assertGreaterEqual(ends[1], 3 if trace.rank < 3 else 2)
             counts = sorted(trace.collectives[call.signature].count for call in trace.calls)
-            self.assertEqual(counts, [101, 102, 103, 104, 105, 106] if trace.rank < 3 else
-                             [101, 102, 103, 104, 106])
+            expected = [101, 102, 103, 104, 105, 106] if trace.rank < 3 else [101, 102, 103, 104, 106]
+            self.assertEqual(counts, expected + [107] * (trace.rank in (0, 2)))
+            # A group that was only estimated ran nothing; groups after it are whole.
+            self.assertEqual({op.pid for op in run.log if truth.numbers(op).get("count") == 108}, set())
+            self.assertEqual(trace.counters["nccl_buffers_registered"], 1)
+            self.assertEqual(trace.counters["nccl_windows_registered"], 2)
 
 
 if __name__ == "__main__":

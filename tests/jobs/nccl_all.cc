@@ -42,6 +42,8 @@ int main() {
     Check(ncclBcast(in, 1006, ncclUint8, ranks.world - 1, world, first));
     Check(ncclReduce(in, out, 1007, ncclFloat64, ncclProd, 0, world, first));
     Check(ncclAlltoAll(in, out, 1008, ncclInt32, world, first));
+    Check(ncclGather(in, out, 1009, ncclFloat16, 0, world, first));
+    Check(ncclScatter(in, out, 1010, ncclFloat32, ranks.world - 1, world, first));
 
     // A ring shift: both directions in one group, or the ranks would wait for each other.
     Check(ncclGroupStart());

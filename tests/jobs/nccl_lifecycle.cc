@@ -1,11 +1,13 @@
 // Communicators that come and go: named, split by colour, left out of a split, split again,
-// finalised, destroyed, aborted. Each is used once, with a count of its own.
+// finalised, destroyed, aborted, revoked, shrunk. Each is used once, with a count of its own.
 //
 // usage (under launch.py, at least 2 ranks): nccl_lifecycle
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <vector>
 
 #include "check.h"
 #include "parallel.h"
@@ -57,7 +59,38 @@ int main() {
   Check(ncclCommDestroy(inner));
   Check(ncclCommAbort(reversed));
   Check(ncclCommDestroy(halves));
+
+  // Memory that is made known to NCCL; nothing of it is a transfer.
+  void* handle = nullptr;
+  Check(ncclCommRegister(world, buffer, 1 << 20, &handle));
+  Check(ncclCommDeregister(world, handle));
+  for (int i = 0; i < 2; ++i) {
+    ncclWindow_t window = nullptr;
+    Check(ncclCommWindowRegister(world, buffer, 1 << 20, &window, NCCL_WIN_COLL_SYMMETRIC));
+    Check(ncclCommWindowDeregister(world, window));
+  }
+
+  // A group that is estimated and not run, before one that is.
+  ncclSimInfo_t estimate = NCCL_SIM_INFO_INITIALIZER;
+  Check(ncclGroupStart());
+  Check(ncclAllReduce(buffer, buffer, 108, ncclFloat32, ncclSum, world, stream));
+  Check(ncclGroupSimulateEnd(&estimate));
   Sum(world, 106, buffer, stream);
+
+  // Every other rank fails; the rest go on without them.
+  Check(ncclCommRevoke(world, NCCL_REVOKE_DEFAULT));
+  if (ranks.rank % 2 == 0) {
+    std::vector<int> odd;
+    for (int rank = 1; rank < ranks.world; rank += 2) odd.push_back(rank);
+    if (ranks.rank == 0) std::reverse(odd.begin(), odd.end());  // a set: order tells nothing
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.commName = "survivors";
+    ncclComm_t survivors = nullptr;
+    Check(ncclCommShrink(world, odd.data(), static_cast<int>(odd.size()), &survivors, &config,
+                         NCCL_SHRINK_DEFAULT));
+    Sum(survivors, 107, buffer, stream);
+    Check(ncclCommDestroy(survivors));
+  }
   Check(ncclCommDestroy(world));
   if (ranks.rank == 0) std::printf("done\n");
   return 0;

@@ -33,7 +33,7 @@ ncclResult_t Add(const Arguments& a, ncclComm_t comm, cudaStream_t stream, Bus b
   if (a.needs_peer && (a.peer < 0 || a.peer >= communicator->size)) {
     return Fail(ncclInvalidArgument, "no such rank");
   }
-  if (communicator->aborted || communicator->async_error != ncclSuccess) {
+  if (communicator->aborted || communicator->revoked || communicator->async_error != ncclSuccess) {
     return Fail(ncclInvalidUsage, "the communicator is in an error state");
   }
   if (FindApi()->ShouldFail(a.function)) return Fail(ncclInternalError, "told to fail");
@@ -140,3 +140,16 @@ SIM_NCCL(ncclResult_t, ncclRecv,
 SIM_NCCL(ncclResult_t, ncclGroupStart, ()) { return simgpu::BeginGroup(); }
 
 SIM_NCCL(ncclResult_t, ncclGroupEnd, ()) { return simgpu::EndGroup(); }
+
+// Ends the group without running it; the estimate is the latency of one collective.
+SIM_NCCL(ncclResult_t, ncclGroupSimulateEnd, (ncclSimInfo_t * info)) {
+  if (info != nullptr && info->magic != 0x74685283) {
+    return simgpu::Fail(ncclInvalidArgument, "not made by NCCL_SIM_INFO_INITIALIZER");
+  }
+  const ncclResult_t status = simgpu::DropGroup();
+  if (status == ncclSuccess && info != nullptr) {
+    const double latency_ns = simgpu::FindApi()->settings().device.collective_latency_ns;
+    info->estimatedTime = static_cast<float>(latency_ns / 1e3);
+  }
+  return status;
+}

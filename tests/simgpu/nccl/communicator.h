@@ -40,6 +40,8 @@ struct Communicator {
   std::string name;
   std::unique_ptr<Rendezvous> meeting;
   uint64_t splits = 0;
+  uint64_t shrinks = 0;
+  std::atomic<bool> revoked{false};
   std::atomic<bool> aborted{false};
   std::atomic<ncclResult_t> async_error{ncclSuccess};
   // With the engine's lock held:

@@ -101,6 +101,15 @@ ncclResult_t EndGroup() {
   return result;
 }
 
+ncclResult_t DropGroup() {
+  Group& group = Mine();
+  if (group.depth == 0) return Fail(ncclInvalidUsage, "ncclGroupSimulateEnd without a group");
+  if (--group.depth > 0) return ncclSuccess;
+  group.calls.clear();
+  group.constructions.clear();
+  return std::exchange(group.error, ncclSuccess);
+}
+
 ncclResult_t AddCall(const CommunicatorRef& communicator, const Element& element) {
   Group& group = Mine();
   if (group.depth == 0) return LaunchCalls({communicator, {element}});

@@ -19,6 +19,8 @@ struct Construction {
 
 ncclResult_t BeginGroup();
 ncclResult_t EndGroup();
+// Ends the group, and forgets what the outermost one holds.
+ncclResult_t DropGroup();
 // Inside a group: kept until its end. Outside: done now.
 ncclResult_t AddCall(const CommunicatorRef& communicator, const Element& element);
 ncclResult_t AddConstruction(Construction construction);

@@ -120,6 +120,27 @@ ncclResult_t Split(const CommunicatorRef& parent, int color, int key, ncclComm_t
   return AddConstruction({prepare, finish});
 }
 
+ncclResult_t Shrink(const CommunicatorRef& parent, const std::vector<int>& excluded,
+                    ncclComm_t* result, const char* name) {
+  *result = nullptr;
+  int rank = 0;
+  int size = 0;
+  uint64_t stay = 0;
+  for (int member = 0; member < parent->size; ++member) {
+    if (std::find(excluded.begin(), excluded.end(), member) != excluded.end()) continue;
+    stay = Mix(stay ^ static_cast<uint64_t>(member + 1));
+    if (member == parent->rank) rank = size;
+    ++size;
+  }
+  std::string why;
+  const CommunicatorRef made = Make(Mix(parent->key ^ Mix(++parent->shrinks << 32) ^ stay), rank,
+                                    size, parent->device, name, &why);
+  if (made == nullptr) return Fail(ncclSystemError, why);
+  if (!made->meeting->Join(rank)) return Fail(ncclInternalError, "rank taken");
+  *result = Publish(made);
+  return AddConstruction({[] { return ncclSuccess; }, [made] { return FinishJoin(made); }});
+}
+
 bool ConfigValid(const ncclConfig_t* config) {
   return config != nullptr && config->magic == 0xcafebeef;
 }
@@ -205,9 +226,33 @@ SIM_NCCL(ncclResult_t, ncclCommSplit,
   return simgpu::Split(parent, color, key, newcomm, simgpu::NameIn(config));
 }
 
+// As in NCCL, the excluded ranks do not call it.
+SIM_NCCL(ncclResult_t, ncclCommShrink,
+         (ncclComm_t comm, int* excluded, int count, ncclComm_t* newcomm, ncclConfig_t* config,
+          int flags)) {
+  const simgpu::CommunicatorRef parent = Find(comm);
+  if (parent == nullptr || newcomm == nullptr || excluded == nullptr || count < 1)
+    return Fail(ncclInvalidArgument, "not a communicator, or nobody to leave out");
+  if (flags != NCCL_SHRINK_DEFAULT && flags != NCCL_SHRINK_ABORT)
+    return Fail(ncclInvalidArgument, "no such flag");
+  const std::vector<int> ranks(excluded, excluded + count);
+  if (std::find(ranks.begin(), ranks.end(), parent->rank) != ranks.end())
+    return Fail(ncclInvalidArgument, "this rank is one of those left out");
+  return simgpu::Shrink(parent, ranks, newcomm, simgpu::NameIn(config));
+}
+
+SIM_NCCL(ncclResult_t, ncclCommRevoke, (ncclComm_t comm, int flags)) {
+  const simgpu::CommunicatorRef found = Find(comm);
+  if (found == nullptr || flags != NCCL_REVOKE_DEFAULT)
+    return Fail(ncclInvalidArgument, "not a communicator, or a flag");
+  found->revoked = true;
+  return ncclSuccess;
+}
+
 SIM_NCCL(ncclResult_t, ncclCommFinalize, (ncclComm_t comm)) {
   const simgpu::CommunicatorRef found = Find(comm);
   if (found == nullptr) return Fail(ncclInvalidArgument, "not a communicator");
+  if (found->revoked) return Fail(ncclInvalidUsage, "the communicator has been revoked");
   return simgpu::Drain(found);
 }
 
@@ -268,6 +313,18 @@ SIM_NCCL(ncclResult_t, ncclCommRegister,
 }
 
 SIM_NCCL(ncclResult_t, ncclCommDeregister, (const ncclComm_t comm, void*)) {
+  return Find(comm) == nullptr ? Fail(ncclInvalidArgument, "not a communicator") : ncclSuccess;
+}
+
+SIM_NCCL(ncclResult_t, ncclCommWindowRegister,
+         (ncclComm_t comm, void* buffer, size_t, ncclWindow_t* window, int)) {
+  if (Find(comm) == nullptr || window == nullptr)
+    return Fail(ncclInvalidArgument, "not a communicator");
+  *window = static_cast<ncclWindow_t>(buffer);
+  return ncclSuccess;
+}
+
+SIM_NCCL(ncclResult_t, ncclCommWindowDeregister, (ncclComm_t comm, ncclWindow_t)) {
   return Find(comm) == nullptr ? Fail(ncclInvalidArgument, "not a communicator") : ncclSuccess;
 }
 
