@@ -80,6 +80,36 @@ absl::StatusOr<std::string> FindPreloadLibrary() {
   return library;
 }
 
+std::string NcclPluginBeside(const std::string& library, std::string* why_not) {
+  constexpr size_t kMostBytes = 254;  // NCCL cuts a longer name (src/plugin/plugin_open.cc)
+  if (const char* named = std::getenv("NCCL_PROFILER_PLUGIN"); named != nullptr && *named != '\0') {
+    *why_not = std::string("NCCL_PROFILER_PLUGIN=") + named + " is set";
+    return "";
+  }
+  // What NCCL opens where nothing is named.
+  const char* folders = std::getenv("LD_LIBRARY_PATH");
+  const std::string list = folders != nullptr ? folders : "";
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(':', begin), list.size());
+    const std::string usual = list.substr(begin, end - begin) + "/libnccl-profiler.so";
+    if (access(usual.c_str(), R_OK) == 0) {
+      *why_not = usual + " is the job's own plugin";
+      return "";
+    }
+    begin = end + 1;
+  }
+  std::string plugin = Folder(library) + "/" + std::string(trace::kNcclPluginName);
+  if (access(plugin.c_str(), R_OK) != 0) {
+    *why_not = plugin + " is not installed";
+    return "";
+  }
+  if (plugin.size() > kMostBytes) {
+    *why_not = plugin + " is longer than NCCL reads";
+    return "";
+  }
+  return plugin;
+}
+
 std::string PrependPreload(const std::string& library, const std::string& existing) {
   std::string value = library;
   for (size_t begin = 0; begin < existing.size();) {

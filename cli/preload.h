@@ -14,6 +14,11 @@ absl::StatusOr<std::string> FindPreloadLibrary();
 // `library` in front of what is in LD_PRELOAD already, named once.
 std::string PrependPreload(const std::string& library, const std::string& existing);
 
+// NCCL's profiler plugin beside `library`, for copies of NCCL that cannot be intercepted. Empty,
+// with a reason, where NCCL would not take it or the job has a plugin of its own: there is one
+// place.
+std::string NcclPluginBeside(const std::string& library, std::string* why_not);
+
 // "2.36" of the C library installed here, nullopt where none of the usual places has a glibc. Read
 // from the file, since this program is linked statically and asking libc would name its own.
 std::optional<std::string> InstalledGlibc();

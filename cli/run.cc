@@ -186,12 +186,21 @@ std::set<std::string> TraceFiles(const std::string& folder) {
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 // Without LD_PRELOAD. Only what was asked for: the rest may come from the caller's environment.
-Environment JobEnvironment(const RunOptions& options, const std::string& folder) {
+Environment JobEnvironment(const RunOptions& options, const std::string& folder,
+                           const std::string& library) {
   Environment environment = {{env::kOut, folder}};
+  std::string why_not;
+  const std::string nccl_plugin = NcclPluginBeside(library, &why_not);
+  const bool is_nccl_wanted =
+      options.only.empty() ||
+      std::find(options.only.begin(), options.only.end(), "nccl") != options.only.end();
+  if (is_nccl_wanted && !nccl_plugin.empty()) {
+    environment.emplace_back("NCCL_PROFILER_PLUGIN", nccl_plugin);
+  }
   if (!options.timing.empty()) environment.emplace_back(env::kTiming, options.timing);
   if (!options.only.empty()) {
     std::string list;
-    for (const std::string& library : options.only) list += (list.empty() ? "" : ",") + library;
+    for (const std::string& name : options.only) list += (list.empty() ? "" : ",") + name;
     environment.emplace_back(env::kOnly, list);
   }
   if (!options.max_size.empty()) environment.emplace_back(env::kMaxSize, options.max_size);
@@ -357,7 +366,7 @@ int RunVerb(int argc, char** argv) {
     return kExitOwnFailure;
   }
   const std::string folder = OutputFolder(options, command);
-  Environment environment = JobEnvironment(options, folder);
+  Environment environment = JobEnvironment(options, folder, *library);
   if (options.print_env) return PrintEnvironment(environment, *library);
 
   if (const std::string why = WhyTooOld(InstalledGlibc()); !why.empty()) {

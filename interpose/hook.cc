@@ -12,12 +12,18 @@ namespace {
 // Frame of the outermost hook this thread is in; nullptr or above us if there is none.
 __thread const void* t_outer_frame;
 
+}  // namespace
+
+bool IsInsideCall(const void* frame) { return t_outer_frame != nullptr && frame < t_outer_frame; }
+
+namespace {
+
 // The driver's functions are no work to count by themselves: what a vendor's library does with
 // graphs inside a call of ours is part of that call, and no session starts for them. Who asks for
 // pointers gets ours in any case; nodes may be added before there is anything in a graph.
 bool IsFollowed(Entry entry, const void* frame) {
   if (entry == Entry::k_cuGetProcAddress || entry == Entry::k_cuGetProcAddress_v2) return true;
-  if (t_outer_frame != nullptr && frame < t_outer_frame) return false;
+  if (IsInsideCall(frame)) return false;
   return HasSession() ||
          ((entry == Entry::k_cuGraphAddNode || entry == Entry::k_cuGraphAddNode_v2) &&
           IsWanted(entry));
@@ -35,7 +41,7 @@ void Decide(HookedCall& call, uint32_t code, const void* return_address, const v
   if (InfoOf(call.entry).library == Library::kCuda) {
     call.is_observed = target.slot != 0 && IsFollowed(call.entry, frame);
     if (call.is_observed) return;
-  } else if (t_outer_frame != nullptr && frame < t_outer_frame) {
+  } else if (IsInsideCall(frame)) {
     Count(Counter::kNestedCalls);
   } else if (target.real == nullptr) {
     Count(Counter::kUnresolvedCalls);

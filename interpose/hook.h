@@ -80,6 +80,9 @@ struct HookedCall {
 inline constexpr size_t kHookedCallBytes = 192;
 static_assert(sizeof(HookedCall) <= kHookedCallBytes);
 
+// The calling thread, whose frame this is, is inside an observed call.
+bool IsInsideCall(const void* frame);
+
 // For observers: the usual begin and end of a call that runs on one stream by itself.
 void Begin(HookedCall& call, uint32_t signature, void* stream, uint32_t sequence = 0);
 // Attention whose sequence lengths lie on the device (recorder.h); ends as after Begin.

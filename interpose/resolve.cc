@@ -177,6 +177,18 @@ Target TargetOfPointer(Entry entry, void* real) {
   return slot != 0 ? TargetOfSlot(entry, slot) : Target{real, &g_no_library, 0};
 }
 
+bool IsHookedNccl(const void* address) {
+  const link_map* map = ObjectAt(address);
+  for (auto entry = static_cast<uint32_t>(Entry::k_ncclAllGather);
+       entry <= static_cast<uint32_t>(Entry::k_ncclSend); ++entry) {
+    for (const Slot& slot : g_slots[entry]) {
+      void* real = slot.real.load(std::memory_order_acquire);
+      if (real != nullptr && ObjectAt(real) == map) return true;
+    }
+  }
+  return false;
+}
+
 Target TargetOfCaller(Entry entry, const void* return_address) {
   const auto address = reinterpret_cast<uintptr_t>(return_address);
   const auto number = static_cast<uint32_t>(entry);

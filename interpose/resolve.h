@@ -71,6 +71,9 @@ Target TargetOfCaller(Entry entry, const void* return_address);
 // By what a lookup found. `real` is never one of our own addresses.
 Target TargetOfPointer(Entry entry, void* real);
 
+// True if calls into the file that holds `address` have come through the hooks of NCCL.
+bool IsHookedNccl(const void* address);
+
 // What `symbol` would have resolved to from the caller's place in the process without this library:
 // the global scope behind us, then the caller's own dependencies. nullptr if nothing.
 void* LookUpBeyondUs(const char* symbol, const void* return_address);

@@ -8,6 +8,8 @@
 namespace mfutrace::trace {
 
 inline constexpr std::string_view kPreloadLibraryName = "libmfutrace.so";
+// Beside it: the profiler plugin that NCCL loads.
+inline constexpr std::string_view kNcclPluginName = "libmfutrace_nccl.so";
 inline constexpr std::string_view kFileSuffix = ".mfut";
 
 // Environment of the job. Read once, at the first intercepted call.

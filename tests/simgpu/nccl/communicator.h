@@ -38,6 +38,7 @@ struct Communicator {
   int size = 0;
   int device = 0;
   std::string name;
+  void* profiler = nullptr;  // the plugin's context
   std::unique_ptr<Rendezvous> meeting;
   uint64_t splits = 0;
   uint64_t shrinks = 0;

@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "nccl/profiler.h"
+
 namespace simgpu {
 namespace {
 
@@ -19,6 +21,7 @@ struct Group {
   std::vector<Pending> calls;  // one entry a communicator, in the order of first use
   std::vector<Construction> constructions;
   std::string last_error;
+  ProfiledGroup profiled;
 };
 
 Group& Mine() {
@@ -40,6 +43,8 @@ bool TooManyMessages(const Pending& pending) {
 }
 
 ncclResult_t LaunchCalls(Pending pending) {
+  const std::vector<Element> elements = pending.elements;
+  ProfiledGroup& profiled = Mine().profiled;
   if (TooManyMessages(pending)) {
     return Fail(ncclInternalError,
                 "the simulator knows up to 128 messages a group, pair and direction");
@@ -49,14 +54,17 @@ ncclResult_t LaunchCalls(Pending pending) {
     if (std::find(streams.begin(), streams.end(), e.stream) == streams.end())
       streams.push_back(e.stream);
   }
-  const int device = pending.communicator->device;
+  const CommunicatorRef communicator = pending.communicator;
+  const int device = communicator->device;
   Work work;
   work.kind = OpKind::kCollective;
   work.hardware_queue = true;
   work.function = pending.elements.front().function;
   work.peers = std::make_shared<GroupLaunch>(pending.communicator, std::move(pending.elements));
+  profiled.LaunchBegins(*communicator, elements.front().stream);
   const CUresult status =
       FindApi()->Enqueue(streams.data(), static_cast<int>(streams.size()), std::move(work), device);
+  profiled.LaunchEnded(*communicator, elements);
   if (status == CUDA_SUCCESS) return ncclSuccess;
   Mine().last_error = "the stream refused the work: CUDA error " + std::to_string(status);
   return ncclUnhandledCudaError;
@@ -85,7 +93,11 @@ ncclResult_t EndGroup() {
   ncclResult_t result = std::exchange(group.error, ncclSuccess);
   const std::vector<Construction> constructions = std::exchange(group.constructions, {});
   std::vector<Pending> calls = std::exchange(group.calls, {});
-  if (result != ncclSuccess) return result;
+  group.profiled.EndBegins();
+  if (result != ncclSuccess) {
+    group.profiled.Ended();
+    return result;
+  }
   for (const Construction& c : constructions) {
     const ncclResult_t status = c.prepare();
     if (status != ncclSuccess) result = status;
@@ -98,6 +110,7 @@ ncclResult_t EndGroup() {
     const ncclResult_t status = LaunchCalls(std::move(pending));
     if (status != ncclSuccess) result = status;
   }
+  group.profiled.Ended();
   return result;
 }
 
@@ -107,12 +120,20 @@ ncclResult_t DropGroup() {
   if (--group.depth > 0) return ncclSuccess;
   group.calls.clear();
   group.constructions.clear();
+  group.profiled.EndBegins();
+  group.profiled.Ended();
   return std::exchange(group.error, ncclSuccess);
 }
 
 ncclResult_t AddCall(const CommunicatorRef& communicator, const Element& element) {
   Group& group = Mine();
-  if (group.depth == 0) return LaunchCalls({communicator, {element}});
+  group.profiled.OnCall(*communicator, element, group.depth + 1);
+  if (group.depth == 0) {
+    group.profiled.EndBegins();
+    const ncclResult_t status = LaunchCalls({communicator, {element}});
+    group.profiled.Ended();
+    return status;
+  }
   auto found = std::find_if(group.calls.begin(), group.calls.end(),
                             [&](const Pending& p) { return p.communicator == communicator; });
   if (found == group.calls.end()) {

@@ -8,6 +8,7 @@
 
 #include "nccl/exports.h"
 #include "nccl/group.h"
+#include "nccl/profiler.h"
 
 namespace simgpu {
 namespace {
@@ -35,7 +36,10 @@ CommunicatorRef Make(uint64_t key, int rank, int size, int device, const char* n
 
 ncclResult_t FinishJoin(const CommunicatorRef& communicator) {
   const double timeout_s = FindApi()->settings().timeout_s;
-  if (communicator->meeting->WaitForAll(timeout_s)) return ncclSuccess;
+  if (communicator->meeting->WaitForAll(timeout_s)) {
+    ProfilerInit(communicator.get());
+    return ncclSuccess;
+  }
   return Fail(ncclSystemError, "not all ranks came to the communicator in time");
 }
 
@@ -261,6 +265,7 @@ SIM_NCCL(ncclResult_t, ncclCommDestroy, (ncclComm_t comm)) {
   const simgpu::CommunicatorRef found = Find(comm);
   if (found == nullptr) return Fail(ncclInvalidArgument, "not a communicator");
   simgpu::Drain(found);
+  simgpu::ProfilerFinalize(found.get());
   simgpu::Forget(comm);
   return ncclSuccess;
 }
@@ -272,6 +277,7 @@ SIM_NCCL(ncclResult_t, ncclCommAbort, (ncclComm_t comm)) {
   found->aborted = true;
   found->meeting->member(found->rank).aborted.store(1);
   simgpu::Drain(found);
+  simgpu::ProfilerFinalize(found.get());
   simgpu::Forget(comm);
   return ncclSuccess;
 }
