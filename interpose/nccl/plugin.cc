@@ -171,12 +171,10 @@ void OnCall(const NcclDoor& door, Context& context, const Call& call, const Grou
   collective.dtype = DtypeNamed(call.type_name);
   collective.reduction = UINT8_MAX;  // not told
   collective.rank_count = static_cast<uint32_t>(context.size);
-  const bool has_root = function->kind == CollectiveKind::kBroadcast ||
-                        function->kind == CollectiveKind::kReduce ||
-                        function->kind == CollectiveKind::kGather ||
-                        function->kind == CollectiveKind::kScatter ||
-                        function->kind == CollectiveKind::kSend ||
-                        function->kind == CollectiveKind::kRecv;
+  const bool has_root =
+      function->kind == CollectiveKind::kBroadcast || function->kind == CollectiveKind::kReduce ||
+      function->kind == CollectiveKind::kGather || function->kind == CollectiveKind::kScatter ||
+      function->kind == CollectiveKind::kSend || function->kind == CollectiveKind::kRecv;
   collective.peer = has_root ? call.peer : -1;
   const uint32_t signature =
       door.intern_collective(collective, IndexOf(door, context), function->entry);

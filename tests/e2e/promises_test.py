@@ -21,7 +21,8 @@ class ChangesNothing(harness.JobTest):
 
     def test_endings_are_untouched(self):
         for how, status in (("return", 0), ("exit", 3), ("_exit", 4), ("quick_exit", 5),
-                            ("abort", -6), ("kill", -9)):
+                            ("abort", -6), ("kill", -9), ("term", -15), ("throw", -6),
+                            ("throw_at_exit", -6), ("late", 7)):
             with self.subTest(how):
                 run = self.assert_same_as_without("ends", how, 50)
                 self.assertEqual(run.status, status)
@@ -112,7 +113,7 @@ class Processes(harness.JobTest):
         self.assertIsNotNone(traces[1].end)
 
     def test_what_was_flushed_survives_every_ending(self):
-        for how in ("kill", "_exit", "quick_exit", "abort"):
+        for how in ("kill", "term", "_exit", "quick_exit", "abort", "throw", "throw_at_exit"):
             with self.subTest(how):
                 run = self.bench.job("ends", how, 2000, 1500, env=FAST_FLUSH)
                 self.assertIn(run.trace.damage, ("", "ends in the middle of a block"))
@@ -126,6 +127,33 @@ class Processes(harness.JobTest):
             for trace in run.traces:
                 self.assertLessEqual(trace.total_calls(), 3000)
                 self.assertIsNone(trace.end)
+
+    def test_calls_of_destructors_and_of_daemon_threads_at_exit(self):
+        late = self.bench.job("ends", "late", 100, env=FAST_FLUSH)
+        self.assertEqual(late.status, 7, late)
+        self.assertGreaterEqual(late.trace.total_calls(), 100)
+        daemon = self.bench.job("ends", "daemon", 100, env=FAST_FLUSH)
+        self.assertEqual(daemon.status, 8, daemon)
+        self.assertEqual(daemon.trace.damage, "")
+        logged = len(harness.gemm_ops(daemon.log))
+        self.assertGreater(daemon.trace.total_calls(), 100)
+        self.assertLessEqual(daemon.trace.total_calls(), logged + 1)
+
+    def test_children_that_the_preload_cannot_follow(self):
+        child = self.bench.folder / "setuid-true"
+        shutil.copy(shutil.which("true"), child)
+        child.chmod(0o4755)
+        if os.geteuid() == 0:
+            os.chown(child, 65534, 65534)  # not ourselves, or the loader would trust it
+            child.chmod(0o4755)
+        loop = harness.JOBS / "job_gemm_loop"
+        script = (f"{child} && env -i LD_LIBRARY_PATH={harness.SIMGPU} {loop} --count 10 && "
+                  f"{loop} --count 20")
+        for preload in (False, True):
+            run = self.bench.run(["sh", "-c", script], preload=preload, env=FAST_FLUSH)
+            self.assertEqual((run.status, run.stdout, run.stderr),
+                             (0, b"10 calls\n20 calls\n", b""))
+        self.assertEqual(run.trace.total_calls(), 20)  # the stripped environment's are not seen
 
     def test_the_report_says_that_a_process_was_killed(self):
         harness.require(harness.TOOL)
@@ -159,6 +187,30 @@ class WaysToCall(harness.JobTest):
                 run = self.assert_same_as_without("dlopen_cublas", how, 25)
                 self.assertEqual(run.status, 0, run)
                 self.assertEqual(run.trace.gemm_flop(), 25 * 2 * 48 * 32 * 16)
+
+    def test_a_plugin_however_it_is_opened(self):
+        plugin = harness.JOBS / "job_plugin_new.so"
+        for how, seen in (("local", 25), ("global", 25), ("deepbind", 0)):
+            with self.subTest(how):
+                run = self.assert_same_as_without("opened_plugin", how, plugin, 25)
+                self.assertEqual(run.stdout, b"25 calls, failure 0\n")
+                self.assertEqual(len(harness.gemm_ops(run.log)), 25)
+                self.assertEqual(sum(trace.total_calls() for trace in run.traces), seen)
+
+    def test_trampolines_that_define_the_vendors_names(self):
+        plugin = harness.JOBS / "job_plugin_stubs.so"
+        for how in ("local", "global", "deepbind"):
+            with self.subTest(how):
+                run = self.assert_same_as_without("opened_plugin", how, plugin, 25)
+                # With RTLD_DEEPBIND even dlsym is not ours.
+                seen = 0 if how == "deepbind" else 25
+                self.assertEqual(sum(trace.total_calls() for trace in run.traces), seen)
+
+    def test_ctypes(self):
+        script = harness.SOURCE / "tests/jobs/ctypes_cublas.py"
+        run = self.bench.run([harness.sys.executable, script, 30])
+        self.assertEqual((run.status, run.stdout), (0, b"30 calls, failures 0\n"), run)
+        self.assertEqual(run.trace.gemm_flop(), 30 * 2 * 64 * 32 * 16)
 
     def test_calls_without_a_procedure_linkage_table(self):
         run = self.bench.good_job("noplt", "--count", 300)

@@ -113,8 +113,8 @@ Plugin OpenPlugin() {
   Plugin plugin;
   const char* named = std::getenv("NCCL_PROFILER_PLUGIN");
   if (named != nullptr && strcasecmp(named, "none") == 0) return plugin;
-  const std::string file =
-      named == nullptr || *named == '\0' ? "libnccl-profiler.so" : std::string(named).substr(0, 254);
+  const std::string file = named == nullptr || *named == '\0' ? "libnccl-profiler.so"
+                                                              : std::string(named).substr(0, 254);
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr && file.find('/') == std::string::npos) {
     library = dlopen(("libnccl-profiler-" + file + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -235,8 +235,8 @@ void ProfiledGroup::OnCall(const Communicator& communicator, const Element& elem
     Description5 call{};
     call.type = kCollApi;
     call.parentObj = group_;
-    call.collApi = {FunctionText(element),   element.count, TypeText(element.type), element.peer,
-                    element.stream, false};
+    call.collApi = {FunctionText(element), element.count,  TypeText(element.type),
+                    element.peer,          element.stream, false};
     if (std::strcmp(element.function, "ncclBcast") == 0) call.collApi.func = "Broadcast";
     plugin.v5->startEvent(communicator.profiler, &handle, &call);
     if (handle != nullptr) plugin.v5->stopEvent(handle);
