@@ -28,6 +28,8 @@ constexpr Verb kVerbs[] = {
      mfutrace::cli::GateVerb},
     {"info", "[RUN|FILE]", "what a trace holds, and whether it is whole; --dump",
      mfutrace::cli::InfoVerb},
+    {"doctor", "[-- CMD...]", "what will and will not be seen here, or of a program",
+     mfutrace::cli::DoctorVerb},
     {"peaks", "[NAME]", "known GPUs, their dense peaks and sources", mfutrace::cli::PeaksVerb},
     {"shapes", "--check FILE...", "hold FLOPs and bytes against files of reference cases",
      mfutrace::cli::ShapesVerb},

@@ -121,20 +121,34 @@ std::string PrependPreload(const std::string& library, const std::string& existi
   return value;
 }
 
+std::optional<std::string> GlibcOf(const std::string& path) {
+  static constexpr char kMarker[] = "release version ";  // of the banner that libc.so.6 prints
+  const std::string bytes = ReadFile(path, size_t{8} << 20);
+  const size_t found = bytes.find(kMarker);
+  if (found == std::string::npos) return std::nullopt;
+  const size_t begin = found + std::strlen(kMarker);
+  const size_t end = bytes.find_first_not_of("0123456789.", begin);
+  std::string version = bytes.substr(begin, end - begin);
+  while (!version.empty() && version.back() == '.') version.pop_back();
+  if (version.empty()) return std::nullopt;
+  return version;
+}
+
 std::optional<std::string> InstalledGlibc() {
   for (const char* path : {"/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6",
                            "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6"}) {
-    static constexpr char kMarker[] = "release version ";  // of the banner that libc.so.6 prints
-    const std::string bytes = ReadFile(path, size_t{8} << 20);
-    const size_t found = bytes.find(kMarker);
-    if (found == std::string::npos) continue;
-    const size_t begin = found + std::strlen(kMarker);
-    const size_t end = bytes.find_first_not_of("0123456789.", begin);
-    std::string version = bytes.substr(begin, end - begin);
-    while (!version.empty() && version.back() == '.') version.pop_back();
-    if (!version.empty()) return version;
+    if (std::optional<std::string> version = GlibcOf(path)) return version;
   }
   return std::nullopt;
+}
+
+std::string FindProbe() {
+  const std::string folder = Folder(OwnPath());
+  for (const char* place : {"/", "/../lib/mfutrace/", "/../" MFU_LIBDIR "/mfutrace/"}) {
+    const std::string probe = RealPath(folder + place + "mfutrace-probe");
+    if (!probe.empty()) return probe;
+  }
+  return "";
 }
 
 std::string WhyTooOld(const std::optional<std::string>& glibc) {

@@ -22,6 +22,11 @@ std::string NcclPluginBeside(const std::string& library, std::string* why_not);
 // "2.36" of the C library installed here, nullopt where none of the usual places has a glibc. Read
 // from the file, since this program is linked statically and asking libc would name its own.
 std::optional<std::string> InstalledGlibc();
+// The same of one libc.so.6.
+std::optional<std::string> GlibcOf(const std::string& path);
+
+// mfutrace-probe, beside this program or beside the library; empty if it is nowhere.
+std::string FindProbe();
 
 // Empty, or one line on why this machine's loader cannot take the library.
 std::string WhyTooOld(const std::optional<std::string>& glibc);

@@ -258,12 +258,14 @@ void ExplainNoTrace(const std::vector<std::string>& command, const LaunchResult&
     why = std::string("  Reason: ") + env::kDisable + " is set.";
   } else {
     why =
-        "  Most likely the program did no GPU work, or links these libraries statically "
-        "(docs/LIMITS.md).";
+        "  Most likely the program did no GPU work, or links these libraries statically. "
+        "Try: mfutrace doctor -- " +
+        command.front() + (command.size() > 1 ? " ..." : "");
   }
-  std::fprintf(stderr,
-               "  %s (pid %d) started and ended, but no cuBLAS or NCCL call was intercepted.\n%s\n",
-               BaseName(command.front()).c_str(), static_cast<int>(launch.pid), why.c_str());
+  std::fprintf(
+      stderr,
+      "  %s (pid %d) started and ended, but no cuBLAS, cuDNN or NCCL call was intercepted.\n%s\n",
+      BaseName(command.front()).c_str(), static_cast<int>(launch.pid), why.c_str());
 }
 
 void SayHeadline(const report::RunResult& result) {

@@ -5,6 +5,7 @@ namespace mfutrace::cli {
 
 int RunVerb(int argc, char** argv);
 int ReportVerb(int argc, char** argv);
+int DoctorVerb(int argc, char** argv);
 int InfoVerb(int argc, char** argv);
 int PeaksVerb(int argc, char** argv);
 int ShapesVerb(int argc, char** argv);
