@@ -33,10 +33,10 @@ namespace env = trace::env;
 constexpr char kPluginCounter[] = "nccl_calls_seen_by_profiler_plugin";  // interpose/counters.h
 
 // Variables by which profilers get into a process.
-constexpr const char* kProfilerVariables[] = {"CUDA_INJECTION64_PATH", "NVTX_INJECTION64_PATH",
-                                              "NSYS_PROFILING_SESSION_ID",
-                                              "NV_COMPUTE_PROFILER_PERFWORKS_DIR",
-                                              "KINETO_USE_DAEMON", "COMPUTE_PROFILE"};
+constexpr const char* kProfilerVariables[] = {
+    "CUDA_INJECTION64_PATH",     "NVTX_INJECTION64_PATH",
+    "NSYS_PROFILING_SESSION_ID", "NV_COMPUTE_PROFILER_PERFWORKS_DIR",
+    "KINETO_USE_DAEMON",         "COMPUTE_PROFILE"};
 
 ProbeAnswer AskProbe() {
   ProbeAnswer answer;
@@ -56,6 +56,23 @@ ProbeAnswer AskProbe() {
     return answer;
   }
   return ParseProbe(text);
+}
+
+std::vector<std::string> RunningMonitors() {
+  std::vector<std::string> found;
+  DIR* directory = opendir("/proc");
+  while (const dirent* entry = directory != nullptr ? readdir(directory) : nullptr) {
+    FILE* file = std::fopen((std::string("/proc/") + entry->d_name + "/comm").c_str(), "re");
+    std::array<char, 64> name = {};
+    if (file == nullptr) continue;
+    if (std::fgets(name.data(), name.size(), file) != nullptr) {
+      const std::string word(name.data(), std::strcspn(name.data(), "\n"));
+      if (word == "nv-hostengine" || word == "dcgm-exporter") found.push_back(word);
+    }
+    std::fclose(file);
+  }
+  if (directory != nullptr) closedir(directory);
+  return found;
 }
 
 std::string MakeTemporaryFolder() {
@@ -173,6 +190,7 @@ int DoctorVerb(int argc, char** argv) {
   }
   Evidence evidence;
   evidence.probe = AskProbe();
+  evidence.monitors = RunningMonitors();
   evidence.glibc = InstalledGlibc().value_or("");
   NcclPluginBeside(*library, &evidence.no_nccl_plugin);
   for (const char* name : kProfilerVariables) {
@@ -183,8 +201,8 @@ int DoctorVerb(int argc, char** argv) {
     const int code = RunCommand(command, *library, limit_s, common.is_verbose, evidence);
     if (code != kExitOk) return code;
   }
-  evidence.too_old = WhyTooOld(
-      evidence.glibc.empty() ? std::nullopt : std::optional<std::string>(evidence.glibc));
+  evidence.too_old =
+      WhyTooOld(evidence.glibc.empty() ? std::nullopt : std::optional<std::string>(evidence.glibc));
   std::fputs(RowsAsText(Diagnose(evidence)).c_str(), stdout);
   return kExitOk;
 }

@@ -154,8 +154,9 @@ Row LinkedInto(const Evidence& evidence, const Library& library, uint64_t calls)
                 "communication will be missing. Unset NCCL_PROFILER_PLUGIN, or use a build that",
                 "ships libnccl.so.2 (docs/LIMITS.md#static-nccl)"};
   } else {
-    row.help = {"mfutrace run sets NCCL_PROFILER_PLUGIN, through which NCCL 2.27 and newer is seen;",
-                "no call came that way so far (docs/LIMITS.md#static-nccl)"};
+    row.help = {
+        "mfutrace run sets NCCL_PROFILER_PLUGIN, through which NCCL 2.27 and newer is seen;",
+        "no call came that way so far (docs/LIMITS.md#static-nccl)"};
   }
   return row;
 }
@@ -211,6 +212,9 @@ void AddTiming(const Evidence& evidence, std::vector<Row>& rows) {
     row.help.push_back(name + (value.empty() ? "" : "=" + value) +
                        ": another profiler may hold CUPTI's one place");
   }
+  for (const std::string& monitor : evidence.monitors) {
+    row.help.push_back(monitor + " runs: it may hold the GPU's counters. mfutrace needs none");
+  }
   rows.push_back(std::move(row));
 }
 
@@ -218,7 +222,8 @@ void AddOthers(const Evidence& evidence, std::vector<Row>& rows) {
   const bool has_triton =
       std::any_of(evidence.watched.files.begin(), evidence.watched.files.end(),
                   [](const std::string& path) { return Name(path) == "libtriton.so"; });
-  rows.push_back({has_triton ? "triton" : "others", "part",
+  rows.push_back({has_triton ? "triton" : "others",
+                  "part",
                   "kernels outside these libraries are seen with --timing cupti alone, as time "
                   "without FLOPs",
                   {}});
@@ -261,7 +266,8 @@ std::vector<Row> Diagnose(const Evidence& evidence) {
   if (evidence.has_command) {
     for (const Library& library : kLibraries) AddLibrary(evidence, library, rows);
   } else if (!evidence.no_nccl_plugin.empty()) {
-    rows.push_back({"nccl", "part",
+    rows.push_back({"nccl",
+                    "part",
                     "where it is linked statically it will not be seen: " + evidence.no_nccl_plugin,
                     {}});
   }

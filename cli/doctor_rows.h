@@ -29,10 +29,11 @@ ProbeAnswer ParseProbe(const std::string& text);
 
 struct Evidence {
   ProbeAnswer probe;
-  std::string glibc;         // of the job, or of this machine; empty = unknown
-  std::string too_old;       // why the loader cannot take the library
-  std::string out_of_reach;  // why the preload cannot reach the program
+  std::string glibc;                             // of the job, or of this machine; empty = unknown
+  std::string too_old;                           // why the loader cannot take the library
+  std::string out_of_reach;                      // why the preload cannot reach the program
   std::map<std::string, std::string> profilers;  // variables of other profilers that are set
+  std::vector<std::string> monitors;             // programs that may hold the GPU's counters
   std::string no_nccl_plugin;                    // why NCCL would not load ours
   bool has_command = false;
   Watched watched;

@@ -1,6 +1,6 @@
-// A program or library on disk, as far as `mfutrace doctor` asks: what it defines, what it refers to
-// and where the linker writes the answers. Reads 64-bit files of this machine's byte order; anything
-// else, and damage, is an empty answer.
+// A program or library on disk, as far as `mfutrace doctor` asks: what it defines, what it refers
+// to and where the linker writes the answers. Reads 64-bit files of this machine's byte order;
+// anything else, and damage, is an empty answer.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// mfutrace-probe: what only a program that can load CUDA's libraries can ask, for `mfutrace doctor`,
-// which is linked statically. Prints lines of fields between tabs; loads the driver and CUPTI, links
-// neither.
+// mfutrace-probe: what only a program that can load CUDA's libraries can ask, for `mfutrace
+// doctor`, which is linked statically. Prints lines of fields between tabs; loads the driver and
+// CUPTI, links neither.
 //
 //   driver  VERSION                     or  driver  missing  WHY
 //   device  ORDINAL  NAME  CAPABILITY

@@ -77,8 +77,8 @@ class Family {
     for (bool is_new = true; is_new;) {
       is_new = false;
       for (Process& process : all) {
-        if (process.is_ours || (sessions_.count(process.session) == 0 &&
-                                ours.count(process.parent) == 0)) {
+        if (process.is_ours ||
+            (sessions_.count(process.session) == 0 && ours.count(process.parent) == 0)) {
           continue;
         }
         process.is_ours = is_new = true;

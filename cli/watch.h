@@ -11,10 +11,10 @@
 namespace mfutrace::cli {
 
 struct Watched {
-  std::string error;         // why the command did not start; the rest is empty then
-  bool is_stopped = false;   // it was still running when the time was over
-  int exit_code = 0;         // else; 128 + signal
-  size_t processes = 0;      // that were seen running the command or its children
+  std::string error;        // why the command did not start; the rest is empty then
+  bool is_stopped = false;  // it was still running when the time was over
+  int exit_code = 0;        // else; 128 + signal
+  size_t processes = 0;     // that were seen running the command or its children
   std::set<std::string> programs_without_preload;
   std::set<std::string> files;  // mapped by any process: programs and libraries
   // Files whose reference to a vendor's function is bound past the preload: file -> names.

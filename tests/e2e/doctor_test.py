@@ -102,6 +102,16 @@ class Doctor(harness.JobTest):
         self.assertEqual(rows["cupti"][0], "part")
         self.assertIn("CUDA_INJECTION64_PATH=/opt/other/libinject.so", rows["cupti"][2][0])
 
+    def test_a_monitor_that_runs_is_named(self):
+        monitor = self.bench.folder / "nv-hostengine"
+        shutil.copy(shutil.which("sleep"), monitor)
+        with subprocess.Popen([monitor, "60"]) as running:
+            try:
+                _, rows = self.doctor()
+            finally:
+                running.kill()
+        self.assertIn("nv-hostengine runs", " ".join(rows["cupti"][2]))
+
     def test_a_program_that_does_not_end_is_stopped(self):
         run, rows = self.doctor("sh", "-c", "trap '' TERM; sleep 600 & wait; sleep 600",
                                 options=["--for", "0.5"])

@@ -143,6 +143,21 @@ class StaticNccl(harness.JobTest):
             peers = {s.peer for s in trace.collectives.values() if s.count == 2001}
             self.assertEqual(peers, {(trace.rank + 1) % RANKS, (trace.rank - 1) % RANKS})
 
+    def test_collectives_of_the_copy_engines(self):
+        copied = {"ncclAllGather", "ncclAlltoAll", "ncclGather", "ncclScatter"}
+        for version in ("5", "6"):
+            run = self.run_static(SIMGPU_NCCL_PROFILER=version, SIMGPU_NCCL_COPY_ENGINES="1")
+            for trace in run.traces:
+                logged = Counter(("ncclBroadcast" if op.function == "ncclBcast" else op.function,
+                                  truth.numbers(op)["count"]) for op in run.log
+                                 if op.pid == trace.pid and op.kind == "collective")
+                self.assertEqual(self.found(trace), logged)
+                for call in trace.calls:
+                    entry = trace.collectives[call.signature].entry
+                    # Version 5 does not tell when they are launched.
+                    is_timed = entry not in copied or version == "6"
+                    self.assertEqual(call.gpu_begin is not None, is_timed, entry)
+
     def test_intercepted_calls_are_not_counted_twice(self):
         for version in ("4", "5"):
             run = self.run_static(job="nccl_all", SIMGPU_NCCL_PROFILER=version)

@@ -61,7 +61,7 @@ ncclResult_t LaunchCalls(Pending pending) {
   work.hardware_queue = true;
   work.function = pending.elements.front().function;
   work.peers = std::make_shared<GroupLaunch>(pending.communicator, std::move(pending.elements));
-  profiled.LaunchBegins(*communicator, elements.front().stream);
+  profiled.LaunchBegins(*communicator, elements);
   const CUresult status =
       FindApi()->Enqueue(streams.data(), static_cast<int>(streams.size()), std::move(work), device);
   profiled.LaunchEnded(*communicator, elements);

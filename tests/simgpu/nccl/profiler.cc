@@ -21,7 +21,8 @@ enum : uint64_t {
   kGroupApi = 1 << 8,
   kCollApi = 1 << 9,
   kP2pApi = 1 << 10,
-  kKernelLaunch = 1 << 11
+  kKernelLaunch = 1 << 11,
+  kCeColl = 1 << 12
 };
 enum State : int { kGroupStartApiStop = 23, kGroupEndApiStart = 24 };
 
@@ -82,7 +83,22 @@ struct Description5 {
     struct {
       void* stream;
     } kernelLaunch;
-    char room[96];
+    struct {  // of version 6
+      uint64_t seqNumber;
+      const char* func;
+      const void* sendBuff;
+      void* recvBuff;
+      size_t count;
+      int root;
+      const char* datatype;
+      const char* syncStrategy;
+      bool intraBatchSync;
+      uint32_t batchSize;
+      uint32_t numBatches;
+      uint32_t ceSeqNum;
+      void* stream;
+    } ceColl;
+    char room[128];
   };
 };
 
@@ -106,7 +122,8 @@ void Log(int, unsigned long, const char*, int, const char*, ...) {}
 struct Plugin {
   const Table<Description4>* v4 = nullptr;
   const Table<Description5>* v5 = nullptr;
-  int mask = 0;  // one for all communicators, as in NCCL
+  bool has_copy_events = false;  // version 6, which is 5 and more types of events
+  int mask = 0;                  // one for all communicators, as in NCCL
 };
 
 Plugin OpenPlugin() {
@@ -121,7 +138,11 @@ Plugin OpenPlugin() {
   }
   if (library == nullptr) return plugin;
   const char* newest = std::getenv("SIMGPU_NCCL_PROFILER");
-  if (newest == nullptr || std::atoi(newest) >= 5) {
+  if (newest != nullptr && std::atoi(newest) >= 6) {
+    plugin.v5 = static_cast<const Table<Description5>*>(dlsym(library, "ncclProfiler_v6"));
+    plugin.has_copy_events = plugin.v5 != nullptr;
+  }
+  if (plugin.v5 == nullptr && (newest == nullptr || std::atoi(newest) >= 5)) {
     plugin.v5 = static_cast<const Table<Description5>*>(dlsym(library, "ncclProfiler_v5"));
   }
   if (plugin.v5 == nullptr) {
@@ -133,6 +154,11 @@ Plugin OpenPlugin() {
 Plugin& ThePlugin() {
   static Plugin plugin = OpenPlugin();
   return plugin;
+}
+
+bool UsesCopyEngines() {
+  const char* asked = std::getenv("SIMGPU_NCCL_COPY_ENGINES");
+  return asked != nullptr && *asked == '1';
 }
 
 // "ncclAllReduce" -> "AllReduce".
@@ -168,6 +194,19 @@ const char* TypeText(ncclDataType_t type) {
   }
 }
 
+bool IsMessages(const Element& element) {
+  const std::string name = FunctionText(element);
+  const bool moves_parts = name == "AlltoAll" || name == "Gather" || name == "Scatter";
+  return element.transfer != Transfer::kCollective || (moves_parts && !UsesCopyEngines());
+}
+
+// What NCCL can leave to the copy engines where all buffers lie in symmetric windows.
+bool IsCopied(const Element& element) {
+  const std::string name = FunctionText(element);
+  return UsesCopyEngines() && element.transfer == Transfer::kCollective &&
+         (name == "AllGather" || name == "AlltoAll" || name == "Gather" || name == "Scatter");
+}
+
 template <typename Send>
 void ForEachMessage(const Communicator& communicator, const Element& element, const Send& send) {
   const std::string name = FunctionText(element);
@@ -184,12 +223,6 @@ void ForEachMessage(const Communicator& communicator, const Element& element, co
   }
   if (name == "Gather") send("Send", element.peer);
   if (name == "Scatter") send("Recv", element.peer);
-}
-
-bool IsMessages(const Element& element) {
-  const std::string name = FunctionText(element);
-  return element.transfer != Transfer::kCollective || name == "AlltoAll" || name == "Gather" ||
-         name == "Scatter";
 }
 
 }  // namespace
@@ -239,6 +272,7 @@ void ProfiledGroup::OnCall(const Communicator& communicator, const Element& elem
                     element.peer,          element.stream, false};
     if (std::strcmp(element.function, "ncclBcast") == 0) call.collApi.func = "Broadcast";
     plugin.v5->startEvent(communicator.profiler, &handle, &call);
+    last_call_ = handle;
     if (handle != nullptr) plugin.v5->stopEvent(handle);
     return;
   }
@@ -264,14 +298,30 @@ void ProfiledGroup::Ended() {
   started_ = false;
 }
 
-void ProfiledGroup::LaunchBegins(const Communicator& communicator, cudaStream_t stream) {
+void ProfiledGroup::LaunchBegins(const Communicator& communicator,
+                                 const std::vector<Element>& elements) {
   const Plugin& plugin = ThePlugin();
   launch_ = nullptr;
+  const Element& first = elements.front();
+  if (IsCopied(first)) {
+    if (!plugin.has_copy_events || (static_cast<uint64_t>(plugin.mask) & kCeColl) == 0) return;
+    Description5 copy{};
+    copy.type = kCeColl;
+    copy.parentObj = last_call_;
+    copy.rank = communicator.rank;
+    copy.ceColl.func = FunctionText(first);
+    copy.ceColl.count = first.count;
+    copy.ceColl.root = first.peer;
+    copy.ceColl.datatype = TypeText(first.type);
+    copy.ceColl.stream = first.stream;
+    plugin.v5->startEvent(communicator.profiler, &launch_, &copy);
+    return;
+  }
   if (plugin.v5 == nullptr || (static_cast<uint64_t>(plugin.mask) & kKernelLaunch) == 0) return;
   Description5 launch{};
   launch.type = kKernelLaunch;
   launch.parentObj = group_;
-  launch.kernelLaunch.stream = stream;
+  launch.kernelLaunch.stream = first.stream;
   plugin.v5->startEvent(communicator.profiler, &launch_, &launch);
 }
 

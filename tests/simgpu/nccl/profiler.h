@@ -2,8 +2,9 @@
 // calls and launches on the threads where they happen.
 //
 // The interface is written down after plugins/profiler/README.md and the headers beside it, NCCL
-// 2.28.9 (versions 4 and 5); network, proxy and channel events, which need a real transport, are
-// not sent. Version 4 has no events of calls: collectives and messages when they are launched.
+// 2.28.9 and 2.30.7 (versions 4, 5 and 6); network, proxy and channel events, which need a real
+// transport, are not sent. Version 4 has no events of calls: collectives and messages when they are
+// launched.
 #pragma once
 
 #include <nccl.h>
@@ -27,12 +28,13 @@ class ProfiledGroup {
   void EndBegins();
   void Ended();
   // Around the launch of one communicator's calls, which all have the first one's stream here.
-  void LaunchBegins(const Communicator& communicator, cudaStream_t stream);
+  void LaunchBegins(const Communicator& communicator, const std::vector<Element>& elements);
   void LaunchEnded(const Communicator& communicator, const std::vector<Element>& elements);
 
  private:
   void* group_ = nullptr;
   void* launch_ = nullptr;
+  void* last_call_ = nullptr;  // NCCL keeps it with the task
   bool started_ = false;
 };
 
