@@ -137,7 +137,7 @@ Row LinkedInto(const Evidence& evidence, const Library& library, uint64_t calls)
   if (is_nccl && evidence.nccl_calls_by_plugin > 0) {
     row.verdict = "ok";
     row.text += "; " + Calls(evidence.nccl_calls_by_plugin) + " through its profiler interface";
-    row.help = {"reductions and peers of messages are not told (docs/LIMITS.md#static-nccl)"};
+    row.help = {"kinds of reductions are not told (docs/LIMITS.md#static-nccl)"};
     return row;
   }
   if (calls > 0) {

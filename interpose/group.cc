@@ -125,6 +125,8 @@ bool Hold(const OpenCall& call, void* stream) {
   return true;
 }
 
+OpenCall& Last() { return t_group.last->calls[t_group.last->call_count - 1].call; }
+
 bool HoldCreation(void** handle, const CommunicatorIdentity& identity) {
   ThreadGroup& group = t_group;
   if (group.first == nullptr && RoomForCall(group) == nullptr) return false;

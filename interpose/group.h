@@ -26,6 +26,8 @@ void Forget();
 
 // False if there is no room (the caller records the call at once, without a bracket).
 bool Hold(const OpenCall& call, void* stream);
+// The call that was held last; until the group ends.
+OpenCall& Last();
 // A communicator whose handle NCCL writes to `*handle` when the group ends.
 bool HoldCreation(void** handle, const CommunicatorIdentity& identity);
 

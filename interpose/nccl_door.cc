@@ -21,6 +21,7 @@ constexpr NcclDoor kDoor = {kNcclDoorVersion,
                             group::Start,
                             group::OpensBrackets,
                             group::Hold,
+                            group::Last,
                             group::End};
 
 }  // namespace

@@ -16,7 +16,7 @@
 
 namespace mfutrace::interpose {
 
-inline constexpr uint32_t kNcclDoorVersion = 1;
+inline constexpr uint32_t kNcclDoorVersion = 2;
 
 struct NcclDoor {
   uint32_t version;
@@ -37,6 +37,7 @@ struct NcclDoor {
   void (*group_start)();
   bool (*group_opens_brackets)();
   bool (*group_hold)(const OpenCall& call, void* stream);
+  OpenCall& (*group_last)();
   void (*group_end)(bool has_succeeded, bool was_launched, const VendorLibrary& library);
 };
 

@@ -3,7 +3,8 @@
 //
 // NCCL tells of a collective on the thread that calls it, before anything is launched, and of the
 // group around it; that is what the hooks see of an intercepted call, so it goes the same way:
-// held, and recorded with its group, one bracket a stream. Version 4 of the interface tells of
+// held, and recorded with its group, one bracket a stream. The peer of a message is told when the
+// group is launched, and put into the call that is held. Version 4 of the interface tells of
 // calls only when they are launched, without their streams: those are counted, not timed.
 //
 // Nothing is counted twice: a copy of NCCL that is called through the hooks is not profiled at all,
@@ -31,7 +32,8 @@ using shapes::CollectiveKind;
 using shapes::Dtype;
 
 constexpr uint32_t kMaxContexts = 4096;
-constexpr uint32_t kMaxGroups = 1024;
+constexpr uint32_t kMaxGroups = 256;
+constexpr uint32_t kMaxMessages = 256;  // of a group, whose peers are learnt
 constexpr int kSuccess = 0;
 
 const NcclDoor* DoorOfCore() {
@@ -49,13 +51,23 @@ struct Context {
   char name[64];
 };
 
+// A message that is held; its address stands for it.
+struct Message {
+  OpenCall* call;
+  const Context* context;
+  Entry entry;
+  shapes::Collective collective;
+};
+
 // A group of one thread, from its first call to its end. A call outside a group is one of its own.
 struct Group {
   std::atomic<uint32_t> is_used;
   pthread_t thread;
   bool is_inside_another;  // of a copy of NCCL that is intercepted: its calls are not held
   bool was_launched;       // on the thread itself, so that brackets mean something
-  char calls;              // its address stands for the calls of the group
+  char calls;              // its address stands for the collectives of the group
+  uint32_t message_count;
+  Message messages[kMaxMessages];
 };
 
 struct Pools {
@@ -159,12 +171,13 @@ struct Call {
 };
 
 // Held with its group, or recorded at once without a time.
-void OnCall(const NcclDoor& door, Context& context, const Call& call, const Group* group) {
+// Returns what stands for a held message.
+Message* OnCall(const NcclDoor& door, Context& context, const Call& call, Group* group) {
   const Function* function = nullptr;
   for (const Function& known : kFunctions) {
     if (call.function != nullptr && std::strcmp(known.name, call.function) == 0) function = &known;
   }
-  if (function == nullptr || !door.is_wanted(function->entry)) return;
+  if (function == nullptr || !door.is_wanted(function->entry)) return nullptr;
   shapes::Collective collective;
   collective.count = call.count;
   collective.kind = function->kind;
@@ -184,6 +197,26 @@ void OnCall(const NcclDoor& door, Context& context, const Call& call, const Grou
   door.count(Counter::kPluginCalls, 1);
   if (group == nullptr || group->is_inside_another || !door.group_hold(open, call.stream)) {
     door.record_held(open, Bracket{});
+    return nullptr;
+  }
+  const bool is_message =
+      function->kind == CollectiveKind::kSend || function->kind == CollectiveKind::kRecv;
+  if (!is_message || group->message_count == kMaxMessages) return nullptr;
+  Message& message = group->messages[group->message_count++];
+  message = {&door.group_last(), &context, function->entry, collective};
+  return &message;
+}
+
+// On the group's own thread, where what it holds is still there.
+void OnPeer(const NcclDoor& door, void* handle, int peer) {
+  Group* group = GroupOf(handle);
+  if (group == nullptr || pthread_equal(group->thread, pthread_self()) == 0) return;
+  for (uint32_t i = 0; i < group->message_count; ++i) {
+    Message& message = group->messages[i];
+    if (&message != handle) continue;
+    message.collective.peer = peer;
+    message.call->signature = door.intern_collective(
+        message.collective, message.context->index.load(std::memory_order_relaxed), message.entry);
   }
 }
 
@@ -220,8 +253,9 @@ int Init4(void** context, int* mask, const char* name, uint64_t communicator, in
 template <uint64_t kMore>
 int Init5(void** context, uint64_t communicator, int* mask, const char* name, int, int ranks,
           int rank, Logger logger) {
-  return Init(context, mask, kGroupCall | kCollectiveCall | kMessageCall | kKernelLaunch | kMore,
-              name, communicator, ranks, rank, logger);
+  constexpr uint64_t kWanted =
+      kGroupCall | kCollectiveCall | kMessageCall | kMessage | kKernelLaunch | kMore;
+  return Init(context, mask, kWanted, name, communicator, ranks, rank, logger);
 }
 
 int Start4(void* handle, void** event, Event4* description) {
@@ -251,6 +285,7 @@ void* StartGroup(const NcclDoor& door) {
   if (group == nullptr) return nullptr;
   group->thread = pthread_self();
   group->was_launched = false;
+  group->message_count = 0;
   group->is_inside_another = door.group_is_open();
   if (!group->is_inside_another) door.group_start();
   return group;
@@ -280,10 +315,13 @@ int Start5(void* handle, void** event, Event5* description) {
       break;
     case kMessageCall:
       if (!door->observing() || door->is_inside_call(__builtin_frame_address(0))) break;
-      OnCall(*door, *context,
-             {description->message_call.function, description->message_call.type_name,
-              description->message_call.count, -1, description->message_call.stream},
-             group);
+      *event = OnCall(*door, *context,
+                      {description->message_call.function, description->message_call.type_name,
+                       description->message_call.count, -1, description->message_call.stream},
+                      group);
+      break;
+    case kMessage:
+      OnPeer(*door, description->parent, description->message.peer);
       break;
     case kKernelLaunch:
     case kCopyEngineCollective:
@@ -308,6 +346,7 @@ int Stop(void* event) {
     static constinit const VendorLibrary kNone = {};
     door->group_end(true, group->was_launched, kNone);
   }
+  group->message_count = 0;
   group->is_used.store(0, std::memory_order_release);
   return kSuccess;
 }

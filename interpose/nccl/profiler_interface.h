@@ -68,11 +68,18 @@ struct Event5 {
       const char* type_name;
       void* stream;
     } message_call;
+    struct {
+      const char* function;
+      void* buffer;
+      const char* type_name;
+      size_t count;
+      int peer;
+    } message;
   };
 };
 static_assert(offsetof(Event5, collective_call.root) == 48 &&
               offsetof(Event5, collective_call.stream) == 56);
-static_assert(offsetof(Event5, message_call.stream) == 48);
+static_assert(offsetof(Event5, message_call.stream) == 48 && offsetof(Event5, message.peer) == 56);
 
 using Logger = void (*)(int level, unsigned long flags, const char* file, int line,
                         const char* format, ...);

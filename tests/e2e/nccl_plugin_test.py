@@ -14,7 +14,7 @@ WITH_PLUGIN = {"NCCL_PROFILER_PLUGIN": PLUGIN}
 SEEN = "nccl_calls_seen_by_profiler_plugin"
 # What NCCL carries out as messages, and tells of as such: messages of one rank, by its place.
 AS_MESSAGES = ("ncclAlltoAll", "ncclGather", "ncclScatter")
-UNTOLD = -1
+NONE = -1
 
 
 def told(op):
@@ -72,8 +72,22 @@ class StaticNccl(harness.JobTest):
             # Dtypes as in test_roots_types_and_reductions of nccl_test.py; NCCL names no ncclUint8.
             self.assertEqual([by_count[c].dtype for c in (1001, 1002, 1003, 1005, 1006, 1007)],
                              [2, 4, 3, 14, 0, 1])
-            self.assertEqual([by_count[c].peer for c in (1001, 1005, 1006, 1007, 2001)],
-                             [UNTOLD, 0, RANKS - 1, 0, UNTOLD])
+            self.assertEqual([by_count[c].peer for c in (1001, 1005, 1006, 1007)],
+                             [NONE, 0, RANKS - 1, 0])
+            called = [trace.collectives[call.signature] for call in trace.calls]
+            peers = Counter((s.entry, s.count, s.peer) for s in called
+                            if s.entry in ("ncclSend", "ncclRecv"))
+            everybody = range(RANKS)
+            expected = Counter({("ncclSend", 2001, (trace.rank + 1) % RANKS): 3,
+                                ("ncclRecv", 2001, (trace.rank - 1) % RANKS): 3,
+                                ("ncclSend", 1009, 0): 3, ("ncclRecv", 1010, RANKS - 1): 3})
+            for peer in everybody:
+                expected.update({("ncclSend", 1008, peer): 3, ("ncclRecv", 1008, peer): 3})
+                if trace.rank == 0:
+                    expected["ncclRecv", 1009, peer] = 3
+                if trace.rank == RANKS - 1:
+                    expected["ncclSend", 1010, peer] = 3
+            self.assertEqual(peers, expected)
         self.assertEqual({s.kind for s in run.traces[0].collectives.values()}, {1, 2, 3, 4, 5, 6, 7})
 
     def test_members_have_one_identity_and_an_end(self):

@@ -83,6 +83,15 @@ struct Description5 {
     struct {
       void* stream;
     } kernelLaunch;
+    struct {
+      const char* func;
+      void* buff;
+      const char* datatype;
+      size_t count;
+      int peer;
+      uint8_t nChannels;
+      void* parentGroup;
+    } p2p;
     struct {  // of version 6
       uint64_t seqNumber;
       const char* func;
@@ -283,6 +292,7 @@ void ProfiledGroup::OnCall(const Communicator& communicator, const Element& elem
     call.parentObj = group_;
     call.p2pApi = {function, element.count, TypeText(element.type), element.stream, false};
     plugin.v5->startEvent(communicator.profiler, &handle, &call);
+    messages_[&communicator].push_back(handle);
     if (handle != nullptr) plugin.v5->stopEvent(handle);
     handle = nullptr;
   });
@@ -296,6 +306,7 @@ void ProfiledGroup::Ended() {
   if (group_ != nullptr) ThePlugin().v5->stopEvent(group_);
   group_ = nullptr;
   started_ = false;
+  messages_.clear();
 }
 
 void ProfiledGroup::LaunchBegins(const Communicator& communicator,
@@ -329,6 +340,26 @@ void ProfiledGroup::LaunchEnded(const Communicator& communicator,
                                 const std::vector<Element>& elements) {
   const Plugin& plugin = ThePlugin();
   if (launch_ != nullptr) plugin.v5->stopEvent(launch_);
+  if (plugin.v5 != nullptr && (static_cast<uint64_t>(plugin.mask) & kP2p) != 0) {
+    const std::vector<void*>& calls = messages_[&communicator];
+    size_t next = 0;
+    for (const Element& element : elements) {
+      if (!IsMessages(element)) continue;
+      ForEachMessage(communicator, element, [&](const char* function, int peer) {
+        Description5 message{};
+        message.type = kP2p;
+        message.parentObj = next < calls.size() ? calls[next++] : nullptr;
+        message.rank = communicator.rank;
+        message.p2p.func = function;
+        message.p2p.count = element.count;
+        message.p2p.datatype = TypeText(element.type);
+        message.p2p.peer = peer;
+        void* handle = nullptr;
+        plugin.v5->startEvent(communicator.profiler, &handle, &message);
+        if (handle != nullptr) plugin.v5->stopEvent(handle);
+      });
+    }
+  }
   if (plugin.v4 == nullptr || plugin.mask == 0) return;
   std::vector<void*> open;
   const auto start = [&](Description4* description) {

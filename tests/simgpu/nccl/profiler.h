@@ -9,6 +9,7 @@
 
 #include <nccl.h>
 
+#include <map>
 #include <vector>
 
 #include "nccl/communicator.h"
@@ -36,6 +37,7 @@ class ProfiledGroup {
   void* launch_ = nullptr;
   void* last_call_ = nullptr;  // NCCL keeps it with the task
   bool started_ = false;
+  std::map<const Communicator*, std::vector<void*>> messages_;  // events of calls, in order
 };
 
 }  // namespace simgpu
