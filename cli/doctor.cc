@@ -82,6 +82,15 @@ std::string MakeTemporaryFolder() {
   return mkdtemp(path.data()) != nullptr ? path : "";
 }
 
+// A program by its path, as /proc/PID/maps would have it.
+void InsertFile(const std::string& path, Evidence& evidence) {
+  if (path.find('/') == std::string::npos) return;
+  if (char* whole = realpath(path.c_str(), nullptr); whole != nullptr) {
+    evidence.watched.files.insert(whole);
+    std::free(whole);
+  }
+}
+
 // Reads what the traces of the run say, and removes them with their folder.
 void TakeTraces(const std::string& folder, Evidence& evidence) {
   if (DIR* directory = opendir(folder.c_str())) {
@@ -92,6 +101,11 @@ void TakeTraces(const std::string& folder, Evidence& evidence) {
       if (facts.ok()) {
         for (const auto& [name, calls] : facts->calls_by_entry) {
           evidence.calls_by_entry[name] += calls;
+        }
+        // A program may have come and gone between two looks.
+        const auto line = facts->facts.find(std::string(trace::fact::kCommandLine));
+        if (line != facts->facts.end()) {
+          InsertFile(line->second.substr(0, line->second.find('\0')), evidence);
         }
         const auto counter = facts->counters.find(kPluginCounter);
         if (counter != facts->counters.end()) evidence.nccl_calls_by_plugin += counter->second;
@@ -151,10 +165,7 @@ int RunCommand(const std::vector<std::string>& command, const std::string& libra
     return kExitBadUse;
   }
   // A program that ended before it was looked at is still a file.
-  if (char* whole = realpath(found.path.c_str(), nullptr); whole != nullptr) {
-    evidence.watched.files.insert(whole);
-    std::free(whole);
-  }
+  InsertFile(found.path, evidence);
   LookInside(evidence);
   if (evidence.watched.is_stopped) {
     std::fprintf(stderr, "mfutrace: stopped after %g s; --for gives it longer\n", limit_s);

@@ -245,8 +245,8 @@ Watched Watch(const std::string& path, const std::vector<std::string>& command,
   const double begin = Now();
   int status = 0;
   bool has_ended = false;
-  // Often at first, for short programs; a long one loads its libraries once.
-  for (double pause_s = 0.002; !has_ended; pause_s = std::min(pause_s * 1.3, 0.25)) {
+  // Often: children may be short. Most often at first, when programs load their libraries.
+  for (double pause_s = 0.002; !has_ended; pause_s = std::min(pause_s * 1.3, 0.05)) {
     watcher.Look(family);
     if (Now() - begin > limit_s) break;
     usleep(static_cast<useconds_t>(pause_s * 1e6));

@@ -61,11 +61,12 @@ class Doctor(harness.JobTest):
 
     def test_nccl_linked_statically(self):
         job = [harness.sys.executable, harness.LAUNCH, "2", "--", self.job("nccl_static")]
-        _, rows = self.doctor(*job)
+        slow = {"SIMGPU_TIME_SCALE": "0.002"}  # long enough to be looked at
+        _, rows = self.doctor(*job, env=slow)
         self.assertEqual(rows["nccl"][0], "ok", rows)
         self.assertIn("linked into job_nccl_static", rows["nccl"][1])
         self.assertIn("through its profiler interface", rows["nccl"][1])
-        _, rows = self.doctor(*job, env={"NCCL_PROFILER_PLUGIN": "none"})
+        _, rows = self.doctor(*job, env={"NCCL_PROFILER_PLUGIN": "none", **slow})
         self.assertEqual(rows["nccl"][0], "NO", rows)
         self.assertIn("NCCL_PROFILER_PLUGIN=none is set", rows["nccl"][2][0])
 
@@ -81,7 +82,8 @@ class Doctor(harness.JobTest):
         job = self.bench.folder / "stripped"
         shutil.copy(self.job("nccl_static"), job)
         subprocess.run(["strip", job], check=True)
-        _, rows = self.doctor(harness.sys.executable, harness.LAUNCH, "2", "--", job)
+        _, rows = self.doctor(harness.sys.executable, harness.LAUNCH, "2", "--", job,
+                              env={"SIMGPU_TIME_SCALE": "0.002"})
         self.assertIn("linked into stripped", rows["nccl"][1])
 
     def test_an_environment_that_is_stripped_on_the_way(self):
