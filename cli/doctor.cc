@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "CLI/Formatter.hpp"
 #include "cli/args.h"
 #include "cli/doctor_rows.h"
+#include "cli/elf_file.h"
 #include "cli/launch.h"
 #include "cli/preload.h"
 #include "cli/trace_facts.h"
@@ -118,6 +120,11 @@ void TakeTraces(const std::string& folder, Evidence& evidence) {
 }
 
 void LookInside(Evidence& evidence) {
+  std::set<std::string> needed;  // also of programs that were over before they were looked at
+  for (const std::string& path : evidence.watched.files) {
+    for (std::string& name : ElfFile(path).Needed()) needed.insert(std::move(name));
+  }
+  evidence.watched.files.merge(needed);
   for (const std::string& path : evidence.watched.files) {
     for (const std::string& library : LibrariesInside(path)) {
       evidence.linked_into[library].push_back(path);

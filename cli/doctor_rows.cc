@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "cli/elf_file.h"
 #include "report/render/units.h"
@@ -163,24 +164,27 @@ Row LinkedInto(const Evidence& evidence, const Library& library, uint64_t calls)
 
 void AddLibrary(const Evidence& evidence, const Library& library, std::vector<Row>& rows) {
   const uint64_t calls = CallsOf(evidence, library);
-  std::string shared;
+  std::set<std::string> names;
   for (const std::string& path : evidence.watched.files) {
-    if (IsFileOf(library, path)) shared += (shared.empty() ? "" : ", ") + Name(path);
+    if (IsFileOf(library, path)) names.insert(Name(path));
   }
+  std::string shared;
+  for (const std::string& name : names) shared += (shared.empty() ? "" : ", ") + name;
   if (evidence.linked_into.count(library.name) != 0) {
     rows.push_back(LinkedInto(evidence, library, shared.empty() ? calls : 0));
   }
   if (shared.empty()) {
     if (evidence.linked_into.count(library.name) == 0) {
-      rows.push_back({library.name, "--", "not loaded", {}});
+      rows.push_back(calls > 0 ? Row{library.name, "ok", Calls(calls), {}}
+                               : Row{library.name, "--", "not loaded", {}});
     }
     return;
   }
   Row row = {library.name, "ok", shared + " (dynamic), ", {}};
   row.text += calls > 0 ? Calls(calls) : "no call of a function that is counted";
-  for (const auto& [path, names] : evidence.watched.bound_past) {
+  for (const auto& [path, functions] : evidence.watched.bound_past) {
     std::string first;
-    for (const std::string& name : names) {
+    for (const std::string& name : functions) {
       if (first.empty() && LibraryOf(name) == &library) first = name;
     }
     if (first.empty()) continue;
