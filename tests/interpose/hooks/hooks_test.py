@@ -219,6 +219,24 @@ class Nccl(unittest.TestCase):
             "begin stream 10 sequence 5", "end stream 10 recorded",
         ])
 
+    def test_groups_that_are_only_estimated(self):
+        said = self.said("simulated")
+        self.assertEqual([line for line in said if not line.startswith(("collective", "communicator"))], [
+            "hold stream 10 sequence 1", "hold stream 10 sequence 2",
+            "begin stream 10 sequence 3", "end stream 10 recorded",
+            # The first bracket was the single call's.
+            "hold stream 10 sequence 4", "open bracket 2 on 10", "close bracket 2 on 10",
+            "share bracket 2", "recorded held sequence 4 bracket 2", "discard bracket 2"])
+
+    def test_shrinks(self):
+        said = self.said("shrinks")
+        parent, one, parent_too, same, third_parent, other = self.communicators(said)
+        self.assertEqual(len({parent[7], parent_too[7], third_parent[7]}), 1)
+        self.assertEqual(one[7], same[7])
+        self.assertNotEqual(other[7], one[7])
+        self.assertEqual({child[8] for child in (one, same, other)}, {parent[7]})
+        self.assertEqual([child[2] for child in (one, same, other)], ["2", "2", "3"])
+
     def test_a_failed_group_records_nothing(self):
         said = self.said("groups", FAKE_GROUP_FAILS="1")
         self.assertEqual(sum(line.startswith("recorded held") for line in said), 0)

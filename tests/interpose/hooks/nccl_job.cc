@@ -122,6 +122,36 @@ void NonBlocking() {
   AllReduce(child, 61, 0x10);
 }
 
+// Estimates: an inner and an outermost one, then a group that runs.
+void Simulated() {
+  ncclComm_t comm = Init('a', 'z', 2, 0);
+  ncclSimInfo_t estimate = NCCL_SIM_INFO_INITIALIZER;
+  ncclGroupStart();
+  AllReduce(comm, 71, 0x10);
+  ncclGroupStart();
+  AllReduce(comm, 72, 0x10);
+  Say("inner", ncclGroupSimulateEnd(&estimate));
+  Say("outer", ncclGroupSimulateEnd(&estimate));
+  AllReduce(comm, 73, 0x10);
+  ncclGroupStart();
+  AllReduce(comm, 74, 0x10);
+  Say("end", ncclGroupEnd());
+}
+
+// The same ranks leave, told in another order; then others.
+void Shrinks() {
+  int first[] = {3, 1}, again[] = {1, 3}, other[] = {2};
+  for (int rank : {0, 2}) {
+    ncclComm_t parent = Init('p', 'p', 4, rank);
+    ncclComm_t child = nullptr;
+    Say("shrink", ncclCommShrink(parent, rank == 0 ? first : again, 2, &child, nullptr, 0));
+    AllReduce(child, 80, 0x10);
+  }
+  ncclComm_t parent = Init('p', 'p', 4, 1);
+  ncclComm_t child = nullptr;
+  Say("shrink", ncclCommShrink(parent, other, 1, &child, nullptr, 0));
+}
+
 // The struct of a program built against NCCL 2.14, which ends before the name.
 void OldConfig() {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -152,7 +182,8 @@ int main(int argc, char** argv) {
       {"big_group", BigGroup},        {"splits", Splits},
       {"init_in_group", InitInGroup}, {"init_all", InitAll},
       {"non_blocking", NonBlocking},  {"old_config", OldConfig},
-      {"scalable", Scalable},
+      {"scalable", Scalable},         {"simulated", Simulated},
+      {"shrinks", Shrinks},
   };
   for (const auto& one : cases) {
     if (std::strcmp(one.name, argv[1]) != 0) continue;

@@ -136,6 +136,17 @@ ncclResult_t ncclGroupEnd() {
   return std::getenv("FAKE_GROUP_FAILS") != nullptr ? ncclSystemError : ncclSuccess;
 }
 
+ncclResult_t ncclGroupSimulateEnd(ncclSimInfo_t*) {
+  std::printf("fake simulated end depth=%d\n", g_depth);
+  --g_depth;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommShrink(ncclComm_t parent, int*, int excluded, ncclComm_t* child, ncclConfig_t*,
+                            int) {
+  *child = Make(parent->rank, parent->size - excluded, true);
+  return ncclSuccess;
+}
+
 ncclResult_t ncclAllReduce(const void*, void*, size_t count, ncclDataType_t, ncclRedOp_t,
                            ncclComm_t comm, cudaStream_t) {
   return Collective("ncclAllReduce", count, comm);
