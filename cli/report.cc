@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/load_run.h"
 #include "cli/model_options.h"
+#include "cli/outputs.h"
 #include "cli/verbs.h"
 #include "report/render/comparison.h"
 #include "report/render/json.h"
@@ -22,7 +23,7 @@ constexpr size_t kModelPageWidth = 120;
 struct ReportOptions {
   CommonOptions common;
   std::vector<std::string> paths;
-  std::string json;
+  OutputOptions outputs;
   std::string compat;
   std::string compat_steps;
   std::vector<std::string> only;
@@ -32,7 +33,6 @@ struct ReportOptions {
   std::string layout;
   int top = 0;
   int rank = -1;
-  bool force = false;
   std::string model;
   StepOptions model_step;
   std::string convention = "6n";
@@ -44,7 +44,7 @@ void Declare(CLI::App& app, ReportOptions& options) {
   app.add_option("RUN", options.paths,
                  "folders of traces, .mfut files, or traces of the PyTorch profiler (.json, "
                  ".json.gz, .tar.gz); default: the newest mfutrace-* here");
-  app.add_option("--json", options.json, "write all figures as JSON to this file (- = stdout)");
+  AddOutputOptions(app, options.outputs);
   app.add_option("--only", options.only,
                  "sections: summary,budget,ops,serving,experts,comm,ranks,quality")
       ->delimiter(',')
@@ -63,7 +63,6 @@ void Declare(CLI::App& app, ReportOptions& options) {
   app.add_option("--compat-steps", options.compat_steps,
                  "steps that count with --compat: all (default: as that tool does)")
       ->check(CLI::IsMember({"all"}));
-  app.add_flag("-f,--force", options.force, "overwrite existing files");
   app.add_option("--model", options.model,
                  "a model's config.json: its estimates beside the trace, and what differs");
   AddStepOptions(app, options.model_step);
@@ -161,6 +160,8 @@ int ReportVerb(int argc, char** argv) {
   report::AnalyzeOptions load;
   report::TerminalOptions terminal;
   if (const int code = Interpret(options, load, terminal); code != kExitOk) return code;
+  if (const int code = CheckOutputs(options.outputs); code != kExitOk) return code;
+  load.sample = SampleFor(options.outputs);
   std::optional<report::estimate::ModelEstimate> model;
   if (!options.model.empty()) {
     absl::StatusOr<report::estimate::ModelEstimate> estimate = ModelOf(options);
@@ -184,17 +185,13 @@ int ReportVerb(int argc, char** argv) {
     if (!compared.ok()) return SayStatus(compared.status());
     comparison = *std::move(compared);
   }
-  const bool json_to_stdout = options.json == "-";
-  if (!options.json.empty()) {
-    std::string json = report::RenderJson(*result);
+  std::string json;
+  if (!options.outputs.json.empty()) {
+    json = report::RenderJson(*result);
     if (comparison.has_value()) json = report::WithComparison(json, *comparison);
-    if (json_to_stdout) {
-      std::fwrite(json.data(), 1, json.size(), stdout);
-    } else if (const int code = WriteOutput(options.json, json, options.force); code != kExitOk) {
-      return code;
-    }
   }
-  if (json_to_stdout || options.common.is_quiet) {
+  if (const int code = WriteOutputs(options.outputs, *result, json); code != kExitOk) return code;
+  if (WritesToStdout(options.outputs) || options.common.is_quiet) {
     // The quality line is not on the page then: damage must still be heard of.
     for (const std::string& note : result->quality.notes) {
       if (result->quality.damaged_files > 0) Say("note: " + note);

@@ -12,7 +12,9 @@
 #include "report/analyze/budgets.h"
 #include "report/analyze/comm.h"
 #include "report/analyze/compat_hta.h"
+#include "report/analyze/course.h"
 #include "report/analyze/experts.h"
+#include "report/analyze/lateness.h"
 #include "report/analyze/mfu.h"
 #include "report/analyze/ops.h"
 #include "report/analyze/ranks.h"
@@ -27,6 +29,8 @@ namespace mfutrace::report {
 namespace {
 
 constexpr size_t kMaxNamedOpaque = 10;
+constexpr size_t kLatenessColumns = 60;
+constexpr size_t kLatenessRows = 1024;
 constexpr uint32_t kMinSteps = 3;  // fewer tell nothing about what is steady
 constexpr uint32_t kMinSteadySteps = 2;
 
@@ -270,10 +274,13 @@ void NameGpus(const std::vector<DeviceSummary>& devices, RunResult& result) {
 
 struct Analyzer::State {
   explicit State(AnalyzeOptions given)
-      : options(std::move(given)), peaks(options.peak_overrides, options.user_peaks) {}
+      : options(std::move(given)),
+        peaks(options.peak_overrides, options.user_peaks),
+        sampler(options.sample) {}
 
   AnalyzeOptions options;
   PeakTable peaks;
+  Sampler sampler;
   std::vector<DeviceSummary> devices;
   std::vector<std::pair<int32_t, HtaCompat>> compat_hta;  // by rank
   absl::Status status;
@@ -289,6 +296,7 @@ void Analyzer::Add(const Timeline& timeline) {
     state_->status.Update(summary.status());
     return;
   }
+  state_->sampler.Add(timeline, *summary);
   state_->devices.push_back(*std::move(summary));
   if (state_->options.compat_hta && timeline.source == SourceKind::kKineto) {
     HtaOptions hta;
@@ -320,6 +328,8 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
       PutTogether(devices, result.world_size, state_->options.layout, result.quality.notes);
   result.clock = ClockOf(devices, together.clocks);
   result.stragglers = std::move(together.stragglers);
+  result.lateness = LatenessMapOf(together.lateness, devices, kLatenessColumns, kLatenessRows);
+  result.sample = state_->sampler.Finish(devices, together.clocks);
   const std::optional<int32_t>& only = state_->options.rank;
   if (only.has_value()) {
     devices.erase(std::remove_if(devices.begin(), devices.end(),
@@ -328,6 +338,8 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
     if (devices.empty()) {
       return absl::FailedPreconditionError(absl::StrCat("no trace is of rank ", *only));
     }
+    std::erase_if(result.sample.devices,
+                  [&](const SampledDevice& device) { return device.rank != *only; });
   }
   if (devices.empty()) {
     return absl::FailedPreconditionError(
@@ -359,6 +371,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   if (absl::Status status = FillBudgets(devices, peaks, together.waits, result); !status.ok()) {
     return status;
   }
+  result.course = CourseOf(result.steps, kCoursePoints);
   const auto peak_of = [&](const std::string& gpu, shapes::PeakRate rate) {
     const std::optional<Peak> peak = peaks.Find(gpu, rate);
     return peak.has_value() ? std::optional<uint64_t>(peak->flop_per_s) : std::nullopt;

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "report/analyze/results.h"
+#include "report/analyze/sample.h"
 #include "report/analyze/strategy.h"
 #include "report/model/timeline.h"
 #include "report/model/user_peaks.h"
@@ -28,6 +29,7 @@ struct AnalyzeOptions {
   Layout layout;                              // --layout; empty: inferred alone
   bool hta_include_last_step = false;         // where HTA itself would leave it out
   bool compat_hta = false;                    // also compute RunResult::compat_hta
+  SampleRequest sample;                       // RunResult::sample; none by default
 };
 
 class Analyzer {

@@ -112,6 +112,8 @@ RankResult RankRow(const DeviceSummary& device) {
   row.rank = device.rank;
   row.device = device.device;
   row.host = device.host;
+  row.pid = device.pid;
+  row.path = device.path;
   row.split = device.knowledge == TimeKnowledge::kNothing ? SplitOfWindow(device.window_ns)
                                                           : SplitOf(device.times, device.knowledge);
   row.flop_executed = device.flop.executed;

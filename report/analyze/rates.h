@@ -6,10 +6,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "report/analyze/results.h"
@@ -26,6 +28,14 @@ inline std::optional<double> PerSecond(std::optional<absl::uint128> amount,
                                        std::optional<int64_t> time_ns) {
   if (!amount.has_value() || !time_ns.has_value() || *time_ns <= 0) return std::nullopt;
   return static_cast<double>(*amount) / static_cast<double>(*time_ns) * 1e9;
+}
+
+// MFU of the window that a budget is of; nullopt where the budget does not know it.
+inline std::optional<double> MfuOf(const std::vector<BudgetLine>& budget, int64_t window_ns) {
+  for (const BudgetLine& line : budget) {
+    if (line.name == "mfu") return Ratio(line.ns, window_ns);
+  }
+  return std::nullopt;
 }
 
 // FLOP/s while the operation ran: over its timed calls alone, since untimed ones have no time.
@@ -167,6 +177,51 @@ inline std::optional<double> ExecutedOverUseful(const SpeculationResult& sums) {
   }
   return static_cast<double>(*sums.verify_flop_known) /
          static_cast<double>(*sums.verify_flop_useful);
-}
+  // Communication of one strategy over all communicators and ranks.
+  struct StrategyTimes {
+    std::string strategy;  // empty = unknown
+    size_t communicators = 0;
+    int64_t time_ns = 0;
+    int64_t exposed_ns = 0;
+    std::optional<int64_t> exposed_wait_ns;  // unknown unless it is known of all of them
+  };
+
+  // Most time first; communicators without times are left out.
+  inline std::vector<StrategyTimes> TimesByStrategy(
+      const std::vector<CommunicatorResult>& communicators) {
+    std::map<std::string, StrategyTimes> by_name;
+    for (const CommunicatorResult& communicator : communicators) {
+      if (!communicator.time_ns.has_value()) continue;
+      StrategyTimes& times = by_name[communicator.strategy];
+      times.strategy = communicator.strategy;
+      if (times.communicators++ == 0) times.exposed_wait_ns = 0;
+      times.time_ns += *communicator.time_ns;
+      times.exposed_ns += communicator.exposed_ns.value_or(0);
+      if (times.exposed_wait_ns.has_value() && communicator.exposed_wait_ns.has_value()) {
+        *times.exposed_wait_ns += *communicator.exposed_wait_ns;
+      } else {
+        times.exposed_wait_ns.reset();
+      }
+    }
+    std::vector<StrategyTimes> order;
+    for (auto& [name, times] : by_name) order.push_back(times);
+    std::stable_sort(
+        order.begin(), order.end(),
+        [](const StrategyTimes& a, const StrategyTimes& b) { return a.time_ns > b.time_ns; });
+    return order;
+  }
+
+  // Largest share of the collectives of a communicator that one rank was last in.
+  inline std::optional<std::pair<int32_t, double>> MostOftenLast(
+      const CommunicatorResult& communicator) {
+    if (communicator.contested == 0) return std::nullopt;
+    std::pair<int32_t, uint64_t> most = {-1, 0};
+    for (const auto& [rank, times] : communicator.times_last) {
+      if (times > most.second) most = {rank, times};
+    }
+    if (most.second == 0) return std::nullopt;
+    return std::pair(
+        most.first, static_cast<double>(most.second) / static_cast<double>(communicator.contested));
+  }
 
 }  // namespace mfutrace::report

@@ -5,6 +5,7 @@
 // cannot know it; renderers print null or a dash, never 0. docs/METHOD.md defines every figure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -115,6 +116,8 @@ struct RankResult {
   int32_t rank = -1;
   int32_t device = -1;
   std::string host;
+  uint32_t pid = 0;  // 0 = unknown
+  std::string path;  // of its trace
   TimeSplit split;
   std::optional<Flop> flop_executed;
   std::optional<Flop> flop_model;
@@ -330,6 +333,73 @@ struct StepCalls {
   double step_time_squares = 0;  // sum of squares
 };
 
+// Steps [first, last] of all ranks as one point of the run's course.
+struct CoursePoint {
+  uint32_t first_step = 0;
+  uint32_t last_step = 0;
+  std::optional<double> mfu_min;  // over ranks and the point's steps
+  std::optional<double> mfu_median;
+  std::optional<double> mfu_max;
+  int64_t step_min_ns = 0;
+  int64_t step_median_ns = 0;
+  int64_t step_max_ns = 0;
+};
+
+// How long after the first member a rank began the collectives that everybody must join, as a mean
+// over those of a bucket of steps. nullopt: none whose members are all known.
+struct LatenessRow {
+  std::string name;  // "rank 3"; the host where there are too many ranks for a row each
+  std::vector<std::optional<int64_t>> mean_ns;  // by bucket
+};
+struct LatenessMap {
+  std::vector<std::pair<uint32_t, uint32_t>> buckets;  // first and last step
+  std::vector<LatenessRow> rows;                       // by rank
+};
+
+// One piece of device work of the sample. Times are on the clock all ranks share where there is
+// one (ClockResult), else on the device's own.
+struct SampledWork {
+  Interval time;
+  Interval host;            // of its call; begin 0 = unknown
+  uint32_t label = 0;       // into Sample::labels
+  uint32_t stream = 0;      // dense
+  uint64_t collective = 0;  // the same on all its members, different for all others; 0 = none
+  WorkClass work_class = WorkClass::kCompute;
+};
+
+struct SampledStep {
+  uint32_t index = 0;
+  Interval time;
+};
+
+struct SampledDevice {
+  int32_t rank = -1;
+  int32_t device = -1;
+  std::string host;
+  uint32_t pid = 0;
+  std::vector<SampledStep> steps;
+  // Of the representative step, or of the middle of the run. Pieces nearer to each other than its
+  // width / kLaneResolution are one.
+  Interval window;
+  std::vector<Interval> compute;
+  std::vector<Interval> hidden;  // communication while something computes
+  std::vector<Interval> exposed;
+  std::vector<SampledWork> works;       // by begin, if asked for
+  std::vector<Interval> works_exposed;  // exposed communication in the sampled steps
+  uint64_t works_left_out = 0;          // beyond the limit
+};
+
+inline constexpr size_t kCoursePoints = 2000;
+inline constexpr int64_t kLaneResolution = 400;
+
+// A few steps with all their work: what timelines show. Empty unless asked for.
+struct Sample {
+  std::optional<uint32_t> step;  // the representative one: median duration of the first rank's
+  std::vector<std::string> labels;
+  std::vector<SampledDevice> devices;
+  bool is_aligned = false;  // times of different ranks are comparable
+};
+
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
 struct HtaCompat {
   int64_t compute_us = 0;
@@ -370,6 +440,9 @@ struct RunResult {
   std::vector<uint32_t> unclear_steps;          // calls were counted that may belong to them
   std::map<std::string, std::string> versions;  // "cuda_driver" -> "13000"; the same on all devices
   std::optional<double> sm_clock_mhz;           // median while it ran, where NVML told it
+  std::vector<CoursePoint> course;  // at most kCoursePoints, in the order of steps
+  LatenessMap lateness;             // empty where clocks or members are not known
+  Sample sample;
 };
 
 }  // namespace mfutrace::report

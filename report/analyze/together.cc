@@ -59,6 +59,7 @@ Together PutTogether(std::vector<DeviceSummary>& devices, uint32_t world_size, c
   Together together;
   together.match = MatchCollectives(devices);
   together.clocks = AlignClocks(devices, together.match);
+  together.lateness = MeasureLateness(devices, together.match, together.clocks);
   together.verdicts =
       InferStrategies(GroupShapesOf(devices, together.match), world_size, layout, notes);
   WaitOptions options;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "report/analyze/clocks.h"
+#include "report/analyze/lateness.h"
 #include "report/analyze/match.h"
 #include "report/analyze/results.h"
 #include "report/analyze/stragglers.h"
@@ -22,6 +23,7 @@ struct Together {
   WaitResult waits;
   std::vector<Verdict> verdicts;  // as MatchResult::groups
   std::vector<StragglerResult> stragglers;
+  LatenessSums lateness;
 };
 
 // Fills DeviceSummary::waits, ::strategies and the waiting in ::exposed. What could not be put

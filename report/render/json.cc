@@ -10,24 +10,6 @@
 namespace mfutrace::report {
 namespace {
 
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629).
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates and what lies beyond U+10FFFF.
-  if (lead == 0xe0 && byte(1) < 0xa0) return 0;
-  if (lead == 0xed && byte(1) > 0x9f) return 0;
-  if (lead == 0xf0 && byte(1) < 0x90) return 0;
-  if (lead == 0xf4 && byte(1) > 0x8f) return 0;
-  return length;
-}
-
 void AddTimes(const TimeSplit& split, Object& object) {
   object.Add("window_ns", Value(split.window_ns))
       .Add("compute_ns", Value(split.compute_ns))
@@ -235,6 +217,35 @@ std::string StragglerText(const StragglerResult& straggler) {
   return object.Text();
 }
 
+std::string CourseText(const CoursePoint& point) {
+  return Object()
+      .Add("first_step", Value(point.first_step))
+      .Add("last_step", Value(point.last_step))
+      .Add("mfu_min", Value(point.mfu_min))
+      .Add("mfu_median", Value(point.mfu_median))
+      .Add("mfu_max", Value(point.mfu_max))
+      .Add("step_min_ns", Value(point.step_min_ns))
+      .Add("step_median_ns", Value(point.step_median_ns))
+      .Add("step_max_ns", Value(point.step_max_ns))
+      .Text();
+}
+
+std::string LatenessText(const LatenessMap& map) {
+  if (map.rows.empty()) return "null";
+  std::string buckets;
+  for (const auto& [first, last] : map.buckets) {
+    buckets += (buckets.empty() ? "[" : ", [") + Value(first) + ", " + Value(last) + "]";
+  }
+  std::string rows;
+  for (const LatenessRow& row : map.rows) {
+    std::string means;
+    for (const auto& mean_ns : row.mean_ns) means += (means.empty() ? "" : ", ") + Value(mean_ns);
+    rows += (rows.empty() ? "" : ", ") +
+            Object().Add("name", Value(row.name)).Add("mean_ns", "[" + means + "]").Text();
+  }
+  return Object().Add("steps", "[" + buckets + "]").Add("rows", "[" + rows + "]").Text();
+}
+
 std::string HtaText(const HtaCompat& hta) {
   Object object;
   object.Add("steps", TextOrNull(hta.steps))
@@ -249,6 +260,23 @@ std::string HtaText(const HtaCompat& hta) {
 }
 
 }  // namespace
+
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates and what lies beyond U+10FFFF.
+  if (lead == 0xe0 && byte(1) < 0xa0) return 0;
+  if (lead == 0xed && byte(1) > 0x9f) return 0;
+  if (lead == 0xf0 && byte(1) < 0x90) return 0;
+  if (lead == 0xf4 && byte(1) > 0x8f) return 0;
+  return length;
+}
 
 std::string JsonQuote(const std::string& text) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -293,6 +321,8 @@ std::string RenderJson(const RunResult& result) {
   add("stragglers", Array(result.stragglers, StragglerText));
   add("serving", ServingText(result.serving));
   add("experts", ExpertsText(result));
+  add("course", Array(result.course, CourseText));
+  add("lateness", LatenessText(result.lateness));
   if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
   text += "\n}\n";
   return text;
