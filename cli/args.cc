@@ -185,4 +185,18 @@ int WriteOutput(const std::string& path, const std::string& text, bool force) {
   return kExitBadUse;
 }
 
+bool WriteByRename(const std::string& path, const std::string& text) {
+  const std::string beside = path + ".tmp" + std::to_string(getpid());
+  FILE* file = std::fopen(beside.c_str(), "w");
+  if (file == nullptr) return false;
+  const bool is_written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if (std::fclose(file) == 0 && is_written && std::rename(beside.c_str(), path.c_str()) == 0) {
+    return true;
+  }
+  const int saved_errno = errno;
+  unlink(beside.c_str());
+  errno = saved_errno;
+  return false;
+}
+
 }  // namespace mfutrace::cli

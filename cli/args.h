@@ -77,4 +77,8 @@ std::optional<uint64_t> ParseByteCount(const std::string& text);
 // on stderr if it fails.
 int WriteOutput(const std::string& path, const std::string& text, bool force);
 
+// Whoever reads `path` sees the old text or the new one, never a part: a file beside it is renamed.
+// False and errno if that fails.
+bool WriteByRename(const std::string& path, const std::string& text);
+
 }  // namespace mfutrace::cli

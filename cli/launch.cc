@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "cli/args.h"
 
@@ -53,6 +54,20 @@ CommandPath Check(const std::string& path) {
   return found;
 }
 
+// Waits in naps; false if the child cannot be waited for.
+bool WaitWhile(pid_t pid, int& status, const WhileRunning& while_running) {
+  constexpr int64_t kNapMs = 20;
+  int64_t left_ms = 0;
+  for (;;) {
+    const pid_t got = waitpid(pid, &status, WNOHANG);
+    if (got != 0) return got == pid;
+    if (left_ms <= 0) left_ms = while_running();
+    const timespec nap = {0, kNapMs * 1'000'000};
+    nanosleep(&nap, nullptr);
+    left_ms -= kNapMs;
+  }
+}
+
 }  // namespace
 
 CommandPath FindCommand(const std::string& name) {
@@ -80,7 +95,8 @@ CommandPath FindCommand(const std::string& name) {
 }
 
 LaunchResult Launch(const std::string& path, const std::vector<std::string>& command,
-                    const std::vector<std::pair<std::string, std::string>>& environment) {
+                    const std::vector<std::pair<std::string, std::string>>& environment,
+                    const WhileRunning& while_running) {
   LaunchResult result;
   std::array<int, 2> error_pipe;
   if (pipe2(error_pipe.data(), O_CLOEXEC) != 0) {
@@ -151,7 +167,8 @@ LaunchResult Launch(const std::string& path, const std::vector<std::string>& com
   close(error_pipe[0]);
 
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  const bool is_gone = while_running != nullptr && WaitWhile(pid, status, while_running);
+  while (!is_gone && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   child_pid = 0;
   result.pid = pid;

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,9 @@ struct CommandPath {
 // Looks `name` up in PATH as execvp does.
 CommandPath FindCommand(const std::string& name);
 
+// Called again and again while the child runs; returns in how many milliseconds to be called next.
+using WhileRunning = std::function<int64_t()>;
+
 struct LaunchResult {
   pid_t pid = 0;
   // The child's exit code, 128 + signal if one killed it, 126 or 127 if exec failed, 125 if fork
@@ -31,6 +36,7 @@ struct LaunchResult {
 // While the child runs, signals sent to this process are passed on to it; those that the terminal
 // sends to the whole foreground group are not, since the child gets them itself.
 LaunchResult Launch(const std::string& path, const std::vector<std::string>& command,
-                    const std::vector<std::pair<std::string, std::string>>& environment);
+                    const std::vector<std::pair<std::string, std::string>>& environment,
+                    const WhileRunning& while_running = nullptr);
 
 }  // namespace mfutrace::cli

@@ -14,12 +14,14 @@ namespace mfutrace::cli {
 namespace {
 
 // `damage` gets what the file says of its own damage, if nothing did before.
-absl::Status AddFile(const std::string& path, report::Analyzer& analyzer, std::string& damage) {
+absl::Status AddFile(const std::string& path, report::Analyzer& analyzer, std::string& damage,
+                     const TimelineSink& sink) {
   const absl::StatusOr<std::vector<report::Timeline>> timelines =
       report::IsNativeTrace(path) ? report::LoadNative(path) : report::ImportKineto(path);
   if (!timelines.ok()) return timelines.status();
   for (const report::Timeline& timeline : *timelines) {
     analyzer.Add(timeline);
+    if (sink != nullptr) sink(timeline);
     const report::Quality& quality = timeline.quality;
     if (damage.empty() && quality.damaged_files > 0 && !quality.notes.empty()) {
       damage = quality.notes.front();
@@ -31,7 +33,8 @@ absl::Status AddFile(const std::string& path, report::Analyzer& analyzer, std::s
 }  // namespace
 
 absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
-                                          const report::AnalyzeOptions& options) {
+                                          const report::AnalyzeOptions& options,
+                                          const TimelineSink& sink) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     absl::StatusOr<std::vector<std::string>> found = report::FindTraces(path);
@@ -42,7 +45,7 @@ absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
   std::vector<absl::Status> failures;
   std::string damage;
   for (const std::string& file : files) {
-    absl::Status status = AddFile(file, analyzer, damage);
+    absl::Status status = AddFile(file, analyzer, damage, sink);
     if (!status.ok()) failures.push_back(std::move(status));
   }
   if (failures.size() == files.size()) return failures.front();

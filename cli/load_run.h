@@ -2,6 +2,7 @@
 // `run`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,14 @@
 
 namespace mfutrace::cli {
 
+// Sees every timeline while it is there.
+using TimelineSink = std::function<void(const report::Timeline&)>;
+
 // Files and folders. A file that cannot be read is skipped with a note in the result's quality as
 // long as another can; the first error is returned if none can.
 absl::StatusOr<report::RunResult> LoadRun(const std::vector<std::string>& paths,
-                                          const report::AnalyzeOptions& options);
+                                          const report::AnalyzeOptions& options,
+                                          const TimelineSink& sink = nullptr);
 
 // The newest mfutrace-* folder in the current one. kNotFound says what to do instead.
 absl::StatusOr<std::string> NewestRun();

@@ -174,8 +174,17 @@ int ReportVerb(int argc, char** argv) {
     if (!options.common.is_quiet) Say("reading " + *newest);
     options.paths.push_back(*std::move(newest));
   }
-  const absl::StatusOr<report::RunResult> result = LoadRun(options.paths, load);
+  absl::StatusOr<std::unique_ptr<report::SqliteExport>> sqlite = OpenSqlite(options.outputs);
+  if (!sqlite.ok()) return SayStatus(sqlite.status());
+  TimelineSink sink;
+  if (*sqlite != nullptr) {
+    sink = [&sqlite](const report::Timeline& timeline) { (*sqlite)->Add(timeline); };
+  }
+  const absl::StatusOr<report::RunResult> result = LoadRun(options.paths, load, sink);
   if (!result.ok()) return SayStatus(result.status());
+  if (*sqlite != nullptr) {
+    if (absl::Status status = (*sqlite)->Finish(*result); !status.ok()) return SayStatus(status);
+  }
   if (!options.common.is_quiet) ExplainMissingPeak(*result);
 
   std::optional<report::estimate::Comparison> comparison;

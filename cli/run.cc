@@ -24,6 +24,7 @@
 #include "CLI/Formatter.hpp"
 #include "cli/args.h"
 #include "cli/launch.h"
+#include "cli/live.h"
 #include "cli/load_run.h"
 #include "cli/preload.h"
 #include "cli/verbs.h"
@@ -48,6 +49,7 @@ struct RunOptions {
   int events = 0;
   bool device_lengths = false;
   bool print_env = false;
+  std::string status;
 };
 
 std::string Getenv(const char* name) {
@@ -72,6 +74,8 @@ void Declare(CLI::App& app, RunOptions& options) {
                "copy sequence lengths of attention from the GPU: exact counts, not bounds");
   app.add_option("--role", options.role, "name of the processes' part in the job, e.g. prefill");
   app.add_option("--peaks", options.peaks_file, "peaks file (TOML) for the summary at the end");
+  app.add_option("--status", options.status,
+                 "a line of figures on stderr every so often while it runs, e.g. 10s");
   app.add_flag("--print-env", options.print_env,
                "print the variables for eval in a batch script, and exit");
   app.prefix_command();
@@ -180,6 +184,12 @@ std::set<std::string> TraceFiles(const std::string& folder) {
     }
     closedir(directory);
   }
+  return files;
+}
+
+std::set<std::string> NewFiles(const std::string& folder, const std::set<std::string>& before) {
+  std::set<std::string> files = TraceFiles(folder);
+  for (const std::string& file : before) files.erase(file);
   return files;
 }
 
@@ -358,6 +368,16 @@ int RunVerb(int argc, char** argv) {
     Say("--max-size: expected bytes like 256M, got " + options.max_size);
     return kExitOwnFailure;
   }
+  LiveOptions live_options;
+  live_options.prom_path = Getenv(env::kProm);
+  if (!options.status.empty()) {
+    const std::optional<int64_t> interval_ms = ParseInterval(options.status);
+    if (!interval_ms.has_value()) {
+      Say("--status: expected a time like 10s, got " + options.status);
+      return kExitOwnFailure;
+    }
+    live_options.status_ms = *interval_ms;
+  }
   if (command.empty() && !options.print_env) {
     Say("run: no command; for example: mfutrace run -- python train.py");
     return kExitOwnFailure;
@@ -391,16 +411,23 @@ int RunVerb(int argc, char** argv) {
   const std::set<std::string> before = TraceFiles(folder);
   environment.emplace_back("LD_PRELOAD", PrependPreload(*library, Getenv("LD_PRELOAD")));
 
-  const LaunchResult launch = Launch(found.path, command, environment);
+  report::AnalyzeOptions analyze;
+  if (absl::Status status = LoadPeaks(options.peaks_file, {}, analyze); !status.ok()) {
+    // Also that of a peaks file which the job writes itself: the summary says it, at the end.
+    analyze = report::AnalyzeOptions();
+  }
+  Live live(live_options, std::move(analyze), [&] { return NewFiles(folder, before); });
+  WhileRunning while_running;
+  if (live.is_wanted()) while_running = [&live] { return live.Tick(); };
+  const LaunchResult launch = Launch(found.path, command, environment, while_running);
+  live.Finish();
   if (!launch.error.empty()) {
     Say(command.front() + ": " + launch.error);
     rmdir(folder.c_str());  // only if empty
     return launch.exit_code;
   }
-  std::vector<std::string> files;
-  for (const std::string& file : TraceFiles(folder)) {
-    if (before.count(file) == 0) files.push_back(file);
-  }
+  const std::set<std::string> written = NewFiles(folder, before);
+  const std::vector<std::string> files(written.begin(), written.end());
   if (before.empty() && files.empty()) rmdir(folder.c_str());
   if (options.common.is_quiet || !IsFirstOfMany()) return launch.exit_code;
   if (launch.signal != 0) {

@@ -5,7 +5,7 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export DEBIAN_FRONTEND=noninteractive
 
 TOOL_PACKAGES=(g++ cmake ninja-build python3 zlib1g-dev libabsl-dev libcli11-dev rapidjson-dev
-  libtomlplusplus-dev libjs-chart.js)
+  libtomlplusplus-dev libjs-chart.js libsqlite3-dev)
 TEST_PACKAGES=(libgtest-dev nlohmann-json3-dev libbenchmark-dev binutils file procps util-linux
   g++-aarch64-linux-gnu qemu-user python3-pip chromium protobuf-compiler)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev)

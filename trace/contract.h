@@ -31,6 +31,7 @@ inline constexpr char kRole[] = "MFUTRACE_ROLE";    // free text, e.g. prefill
 
 // Of the tool alone: where `run` finds the library, if not beside itself.
 inline constexpr char kLibrary[] = "MFUTRACE_LIBRARY";
+inline constexpr char kProm[] = "MFUTRACE_PROM";
 }  // namespace env
 
 // Keys of the facts block (format.h, kFacts): UTF-8 key and value, the last value of a key holds.

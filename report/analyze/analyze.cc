@@ -371,6 +371,10 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   if (absl::Status status = FillBudgets(devices, peaks, together.waits, result); !status.ok()) {
     return status;
   }
+  for (const auto& [rate, flop] : result.run.flop.executed_by_rate) {
+    const std::optional<Peak> peak = peaks.Find(result.gpu, rate);
+    if (flop > 0 && peak.has_value()) result.peaks[rate] = peak->flop_per_s;
+  }
   result.course = CourseOf(result.steps, kCoursePoints);
   const auto peak_of = [&](const std::string& gpu, shapes::PeakRate rate) {
     const std::optional<Peak> peak = peaks.Find(gpu, rate);

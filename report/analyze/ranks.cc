@@ -118,6 +118,7 @@ RankResult RankRow(const DeviceSummary& device) {
                                                           : SplitOf(device.times, device.knowledge);
   row.flop_executed = device.flop.executed;
   row.flop_model = device.flop.model;
+  row.executed_by_rate = device.flop.executed_by_rate;
   row.dropped = device.quality.dropped;
   row.untimed = device.quality.untimed;
   return row;

@@ -177,51 +177,119 @@ inline std::optional<double> ExecutedOverUseful(const SpeculationResult& sums) {
   }
   return static_cast<double>(*sums.verify_flop_known) /
          static_cast<double>(*sums.verify_flop_useful);
-  // Communication of one strategy over all communicators and ranks.
-  struct StrategyTimes {
-    std::string strategy;  // empty = unknown
-    size_t communicators = 0;
-    int64_t time_ns = 0;
-    int64_t exposed_ns = 0;
-    std::optional<int64_t> exposed_wait_ns;  // unknown unless it is known of all of them
-  };
+}
 
-  // Most time first; communicators without times are left out.
-  inline std::vector<StrategyTimes> TimesByStrategy(
-      const std::vector<CommunicatorResult>& communicators) {
-    std::map<std::string, StrategyTimes> by_name;
-    for (const CommunicatorResult& communicator : communicators) {
-      if (!communicator.time_ns.has_value()) continue;
-      StrategyTimes& times = by_name[communicator.strategy];
-      times.strategy = communicator.strategy;
-      if (times.communicators++ == 0) times.exposed_wait_ns = 0;
-      times.time_ns += *communicator.time_ns;
-      times.exposed_ns += communicator.exposed_ns.value_or(0);
-      if (times.exposed_wait_ns.has_value() && communicator.exposed_wait_ns.has_value()) {
-        *times.exposed_wait_ns += *communicator.exposed_wait_ns;
-      } else {
-        times.exposed_wait_ns.reset();
-      }
-    }
-    std::vector<StrategyTimes> order;
-    for (auto& [name, times] : by_name) order.push_back(times);
-    std::stable_sort(
-        order.begin(), order.end(),
-        [](const StrategyTimes& a, const StrategyTimes& b) { return a.time_ns > b.time_ns; });
-    return order;
-  }
+// Communication of one strategy over all communicators and ranks.
+struct StrategyTimes {
+  std::string strategy;  // empty = unknown
+  size_t communicators = 0;
+  int64_t time_ns = 0;
+  int64_t exposed_ns = 0;
+  std::optional<int64_t> exposed_wait_ns;  // unknown unless it is known of all of them
+};
 
-  // Largest share of the collectives of a communicator that one rank was last in.
-  inline std::optional<std::pair<int32_t, double>> MostOftenLast(
-      const CommunicatorResult& communicator) {
-    if (communicator.contested == 0) return std::nullopt;
-    std::pair<int32_t, uint64_t> most = {-1, 0};
-    for (const auto& [rank, times] : communicator.times_last) {
-      if (times > most.second) most = {rank, times};
+// Most time first; communicators without times are left out.
+inline std::vector<StrategyTimes> TimesByStrategy(
+    const std::vector<CommunicatorResult>& communicators) {
+  std::map<std::string, StrategyTimes> by_name;
+  for (const CommunicatorResult& communicator : communicators) {
+    if (!communicator.time_ns.has_value()) continue;
+    StrategyTimes& times = by_name[communicator.strategy];
+    times.strategy = communicator.strategy;
+    if (times.communicators++ == 0) times.exposed_wait_ns = 0;
+    times.time_ns += *communicator.time_ns;
+    times.exposed_ns += communicator.exposed_ns.value_or(0);
+    if (times.exposed_wait_ns.has_value() && communicator.exposed_wait_ns.has_value()) {
+      *times.exposed_wait_ns += *communicator.exposed_wait_ns;
+    } else {
+      times.exposed_wait_ns.reset();
     }
-    if (most.second == 0) return std::nullopt;
-    return std::pair(
-        most.first, static_cast<double>(most.second) / static_cast<double>(communicator.contested));
   }
+  std::vector<StrategyTimes> order;
+  for (auto& [name, times] : by_name) order.push_back(times);
+  std::stable_sort(order.begin(), order.end(), [](const StrategyTimes& a, const StrategyTimes& b) {
+    return a.time_ns > b.time_ns;
+  });
+  return order;
+}
+
+// Largest share of the collectives of a communicator that one rank was last in.
+inline std::optional<std::pair<int32_t, double>> MostOftenLast(
+    const CommunicatorResult& communicator) {
+  if (communicator.contested == 0) return std::nullopt;
+  std::pair<int32_t, uint64_t> most = {-1, 0};
+  for (const auto& [rank, times] : communicator.times_last) {
+    if (times > most.second) most = {rank, times};
+  }
+  if (most.second == 0) return std::nullopt;
+  return std::pair(most.first,
+                   static_cast<double>(most.second) / static_cast<double>(communicator.contested));
+}
+
+// The steps behind the one of index `after` over all ranks, or the whole run where there are
+// none.
+struct StepsSince {
+  int64_t last_step = -1;  // -1 = no steps at all
+  int64_t window_ns = 0;
+  std::optional<int64_t> step_median_ns;
+  std::optional<Flop> flop_model;
+  std::optional<double> mfu;
+  std::optional<double> exposed;
+};
+
+inline StepsSince StepsAfter(const RunResult& result, int64_t after) {
+  StepsSince since;
+  for (const StepResult& step : result.steps) {
+    since.last_step = std::max(since.last_step, int64_t{step.index});
+  }
+  // No step since: the last one again.
+  const int64_t from = std::min(after, since.last_step - 1);
+  if (since.last_step < 0) {
+    since.window_ns = result.run.window_ns;
+    since.flop_model = result.run.flop.model;
+    since.mfu = result.run.mfu;
+    since.exposed = Ratio(result.run.split.exposed_ns, result.run.window_ns);
+    return since;
+  }
+  std::vector<int64_t> durations_ns;
+  std::optional<Flop> flop = Flop(0);
+  std::optional<int64_t> exposed_ns = 0;
+  double at_peak_ns = 0;
+  bool is_mfu_known = true;
+  for (const StepResult& step : result.steps) {
+    if (int64_t{step.index} <= from) continue;
+    durations_ns.push_back(step.split.window_ns);
+    since.window_ns += step.split.window_ns;
+    const std::optional<double> mfu = MfuOf(step.budget, step.split.window_ns);
+    if (!step.flop_model.has_value()) flop.reset();
+    if (flop.has_value()) *flop += *step.flop_model;
+    if (!step.split.exposed_ns.has_value()) exposed_ns.reset();
+    if (exposed_ns.has_value()) *exposed_ns += *step.split.exposed_ns;
+    is_mfu_known = is_mfu_known && mfu.has_value();
+    at_peak_ns += mfu.value_or(0) * static_cast<double>(step.split.window_ns);
+  }
+  std::nth_element(durations_ns.begin(),
+                   durations_ns.begin() + static_cast<std::ptrdiff_t>(durations_ns.size() / 2),
+                   durations_ns.end());
+  since.step_median_ns = durations_ns[durations_ns.size() / 2];
+  since.flop_model = flop;
+  since.exposed = Ratio(exposed_ns, since.window_ns);
+  if (is_mfu_known && since.window_ns > 0) {
+    since.mfu = at_peak_ns / static_cast<double>(since.window_ns);
+  }
+  return since;
+}
+
+// Who came latest to collectives in the last bucket, and by how much in the mean.
+inline std::optional<std::pair<std::string, int64_t>> LatestRank(const LatenessMap& map) {
+  std::optional<std::pair<std::string, int64_t>> latest;
+  for (const LatenessRow& row : map.rows) {
+    if (row.mean_ns.empty() || !row.mean_ns.back().has_value()) continue;
+    if (!latest.has_value() || *row.mean_ns.back() > latest->second) {
+      latest = std::pair(row.name, *row.mean_ns.back());
+    }
+  }
+  return latest;
+}
 
 }  // namespace mfutrace::report

@@ -121,6 +121,7 @@ struct RankResult {
   TimeSplit split;
   std::optional<Flop> flop_executed;
   std::optional<Flop> flop_model;
+  std::map<shapes::PeakRate, Flop> executed_by_rate;
   uint64_t dropped = 0;
   uint64_t untimed = 0;
   // Of the time in collectives; unknown unless it is known of all of them.
@@ -440,9 +441,11 @@ struct RunResult {
   std::vector<uint32_t> unclear_steps;          // calls were counted that may belong to them
   std::map<std::string, std::string> versions;  // "cuda_driver" -> "13000"; the same on all devices
   std::optional<double> sm_clock_mhz;           // median while it ran, where NVML told it
-  std::vector<CoursePoint> course;  // at most kCoursePoints, in the order of steps
-  LatenessMap lateness;             // empty where clocks or members are not known
+  std::vector<CoursePoint> course;              // at most kCoursePoints, in the order of steps
+  LatenessMap lateness;                         // empty where clocks or members are not known
   Sample sample;
+  // Of one device, by the formats in use; empty where devices differ or nobody knows.
+  std::map<shapes::PeakRate, uint64_t> peaks;
 };
 
 }  // namespace mfutrace::report
