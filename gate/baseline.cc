@@ -60,7 +60,8 @@ void Write(const Observation& run, std::string& text) {
                     Number(op.ns_per_step), "],\n");
   }
   text += "]\n[run.facts]\n";
-  for (const auto& [key, value] : run.facts) absl::StrAppend(&text, key, " = ", Quote(value), "\n");
+  for (const auto& [key, value] : run.facts)
+    absl::StrAppend(&text, Quote(key), " = ", Quote(value), "\n");
   for (const auto& [key, value] : run.exact) {
     absl::StrAppend(&text, "[[run.exact]]\nmetric = ", Quote(key),
                     "\nleast = ", Integer(value.least), "\nmedian = ", Integer(value.median),
@@ -195,8 +196,11 @@ absl::StatusOr<std::vector<Observation>> ParseBaseline(const std::string& text,
     const toml::table root = toml::parse(text, path);
     return Reader(path).Read(root);
   } catch (const toml::parse_error& error) {
-    const std::string_view what = error.description();
-    return Reader(path).Error(error.source(), absl::string_view(what.data(), what.size()));
+    std::string what(error.description());
+    for (char& letter : what) {
+      if (static_cast<unsigned char>(letter) < 0x20) letter = ' ';
+    }
+    return Reader(path).Error(error.source(), what);
   }
 }
 

@@ -25,6 +25,15 @@ std::vector<std::string> MetricNames() {
   return names;
 }
 
+// What a file holds may be quoted in a message, which is one line.
+std::string OneLine(absl::string_view text) {
+  std::string line(text);
+  for (char& letter : line) {
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = ' ';
+  }
+  return line;
+}
+
 bool IsPercentUnit(Unit unit) { return unit == Unit::kShare || unit == Unit::kRatio; }
 
 const std::vector<std::string> kTopKeys = {"version", "run", "baseline", "gate"};
@@ -82,7 +91,7 @@ class Parser {
 
   absl::Status Error(const toml::source_region& at, absl::string_view what) const {
     return absl::InvalidArgumentError(
-        absl::StrCat(path_, ":", at.begin.line, ":", at.begin.column, ": ", what));
+        absl::StrCat(path_, ":", at.begin.line, ":", at.begin.column, ": ", OneLine(what)));
   }
   absl::Status Error(const toml::node& node, absl::string_view what) const {
     return Error(node.source(), what);
@@ -375,11 +384,7 @@ absl::StatusOr<GateFile> ParseGateFile(const std::string& text, const std::strin
     const toml::table root = toml::parse(text, path);
     return Parser(path).Read(root);
   } catch (const toml::parse_error& error) {
-    std::string what(error.description());
-    for (char& letter : what) {
-      if (static_cast<unsigned char>(letter) < 0x20) letter = ' ';
-    }
-    return Parser(path).Error(error.source(), what);
+    return Parser(path).Error(error.source(), View(error.description()));
   }
 }
 

@@ -113,7 +113,8 @@ std::string MfuText(const Diff& diff) {
 }
 
 std::string Number(double value) {
-  return std::isfinite(value) ? absl::StrFormat("%.17g", value) : "null";
+  // No negative zero.
+  return std::isfinite(value) ? absl::StrFormat("%.17g", value + 0.0) : "null";
 }
 
 std::string LoadJson(const OpLoad& load) {
