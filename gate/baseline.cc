@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "gate/toml_text.h"
 #include "toml++/toml.h"
 
 namespace mfutrace::gate {
@@ -192,6 +193,7 @@ std::string WriteBaseline(const std::vector<Observation>& runs) {
 
 absl::StatusOr<std::vector<Observation>> ParseBaseline(const std::string& text,
                                                        const std::string& path) {
+  if (absl::Status status = CheckTomlText(text, path); !status.ok()) return status;
   try {
     const toml::table root = toml::parse(text, path);
     return Reader(path).Read(root);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gate/nearest.h"
+#include "gate/toml_text.h"
 #include "toml++/toml.h"
 
 namespace mfutrace::gate {
@@ -380,6 +381,7 @@ std::string WhereText(const Gate& gate) {
 }
 
 absl::StatusOr<GateFile> ParseGateFile(const std::string& text, const std::string& path) {
+  if (absl::Status status = CheckTomlText(text, path); !status.ok()) return status;
   try {
     const toml::table root = toml::parse(text, path);
     return Parser(path).Read(root);
