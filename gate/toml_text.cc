@@ -1,9 +1,16 @@
 // Just enough of TOML's lexis to know strings and comments.
 #include "gate/toml_text.h"
 
+#include <string_view>
+
 #include "absl/strings/str_cat.h"
 
 namespace mfutrace::gate {
+namespace {
+
+constexpr std::string_view kBeforeString = " \t\r\n=[{,.";
+
+}  // namespace
 
 absl::Status CheckTomlText(const std::string& text, const std::string& path) {
   size_t line = 1;
@@ -31,9 +38,11 @@ absl::Status CheckTomlText(const std::string& text, const std::string& path) {
       }
       continue;
     }
+    // Behind anything else a quote opens no string: toml++ looks for the end of a wrong value.
+    const bool may_begin = i == 0 || kBeforeString.find(text[i - 1]) != std::string_view::npos;
     if (letter == '#') {
       is_comment = true;
-    } else if (letter == '"' || letter == '\'') {
+    } else if ((letter == '"' || letter == '\'') && may_begin) {
       const bool is_long = text.compare(i, 3, std::string(3, letter)) == 0;
       quote.assign(is_long ? 3 : 1, letter);
       i += quote.size() - 1;

@@ -112,6 +112,7 @@ TEST(GateFile, ValuesThatMakeNoSenseSayWhatWould) {
 // toml++ 3.3.0 has undefined behaviour there; inside strings and comments they are as good as any.
 TEST(GateFile, CharactersBeyondAsciiBelongIntoQuotes) {
   EXPECT_EQ(ErrorOf("version = 1\n  \xc3\xa9 = 2\n").substr(0, 23), "perf/mfutrace.toml:2:3:");
+  EXPECT_NE(ErrorOf("version = 2\"\xef\xb3\xbf\"\n").find("1:13: a character"), std::string::npos);
   EXPECT_NE(ErrorOf("\xef\xbb\xbb").find("1:1: a character beyond ASCII"), std::string::npos);
   EXPECT_EQ(ErrorOf(WithGate("# \xc3\xa9\nmin = 0.1\nname = \"\\\"\xc3\xa9\"\n")), "");
   EXPECT_EQ(ErrorOf(WithGate("min = 0.1\nname = \"\"\"a\n\xc3\xa9\"\"\"\n")), "");
