@@ -22,6 +22,8 @@ constexpr Verb kVerbs[] = {
      mfutrace::cli::RunVerb},
     {"report", "[RUN|FILE...] [outputs]", "MFU, where the time went, operations, communication",
      mfutrace::cli::ReportVerb},
+    {"reduce", "[RUN|FILE...] -o SUMMARY", "traces to a small file for report to read instead",
+     mfutrace::cli::ReduceVerb},
     {"diff", "OLD NEW", "what changed: MFU, where the time went, operations",
      mfutrace::cli::DiffVerb},
     {"gate", "[RUN...]", "check runs against mfutrace.toml; the exit code says",

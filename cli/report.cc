@@ -37,13 +37,16 @@ struct ReportOptions {
   StepOptions model_step;
   std::string convention = "6n";
   std::optional<uint64_t> model_steps;
+  ReadOptions read;
 };
 
 void Declare(CLI::App& app, ReportOptions& options) {
   AddCommonOptions(app, options.common);
-  app.add_option("RUN", options.paths,
-                 "folders of traces, .mfut files, or traces of the PyTorch profiler (.json, "
-                 ".json.gz, .tar.gz); default: the newest mfutrace-* here");
+  app.add_option(
+      "RUN", options.paths,
+      "folders of traces, .mfut files, traces of the PyTorch profiler (JSON, packed or in "
+      "a tar), SQLite exports of Nsight Systems, logs of NCCL Inspector, files of mfutrace "
+      "reduce; default: the newest mfutrace-* here");
   AddOutputOptions(app, options.outputs);
   app.add_option("--only", options.only,
                  "sections: summary,budget,ops,serving,experts,comm,ranks,quality")
@@ -51,6 +54,8 @@ void Declare(CLI::App& app, ReportOptions& options) {
       ->allow_extra_args(false);
   app.add_option("--top", options.top, "rows of each table")->check(CLI::PositiveNumber);
   app.add_option("--rank", options.rank, "this rank alone")->check(CLI::NonNegativeNumber);
+  app.add_option("--jobs", options.read.threads, "threads (default: one a core, at most 16)")
+      ->check(CLI::PositiveNumber);
   app.add_option("--skip-warmup", options.skip_warmup, "steps to leave out, or auto");
   app.add_option("--layout", options.layout,
                  "what the communicators are, e.g. tp=8,pp=4,dp=2; checked against the evidence");
@@ -176,11 +181,11 @@ int ReportVerb(int argc, char** argv) {
   }
   absl::StatusOr<std::unique_ptr<report::SqliteExport>> sqlite = OpenSqlite(options.outputs);
   if (!sqlite.ok()) return SayStatus(sqlite.status());
-  TimelineSink sink;
+  options.read.is_quiet = options.common.is_quiet;
   if (*sqlite != nullptr) {
-    sink = [&sqlite](const report::Timeline& timeline) { (*sqlite)->Add(timeline); };
+    options.read.sink = [&sqlite](const report::Timeline& timeline) { (*sqlite)->Add(timeline); };
   }
-  const absl::StatusOr<report::RunResult> result = LoadRun(options.paths, load, sink);
+  const absl::StatusOr<report::RunResult> result = LoadRun(options.paths, load, options.read);
   if (!result.ok()) return SayStatus(result.status());
   if (*sqlite != nullptr) {
     if (absl::Status status = (*sqlite)->Finish(*result); !status.ok()) return SayStatus(status);

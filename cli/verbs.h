@@ -4,6 +4,7 @@
 namespace mfutrace::cli {
 
 int RunVerb(int argc, char** argv);
+int ReduceVerb(int argc, char** argv);
 int ReportVerb(int argc, char** argv);
 int DoctorVerb(int argc, char** argv);
 int InfoVerb(int argc, char** argv);

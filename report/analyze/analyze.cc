@@ -22,6 +22,7 @@
 #include "report/analyze/step_calls.h"
 #include "report/analyze/steps.h"
 #include "report/analyze/summary.h"
+#include "report/analyze/summary_file.h"
 #include "report/analyze/together.h"
 #include "shapes/label.h"
 
@@ -55,6 +56,20 @@ std::map<std::string, std::string> CommonVersions(const std::vector<DeviceSummar
     });
   }
   return versions;
+}
+
+std::string NameOf(SourceKind source) {
+  switch (source) {
+    case SourceKind::kNative:
+      return "mfutrace";
+    case SourceKind::kKineto:
+      return "kineto";
+    case SourceKind::kNsys:
+      return "nsys";
+    case SourceKind::kInspector:
+      return "nccl-inspector";
+  }
+  return "unknown";
 }
 
 std::string TitleOf(const std::vector<DeviceSummary>& devices) {
@@ -272,6 +287,22 @@ void NameGpus(const std::vector<DeviceSummary>& devices, RunResult& result) {
 
 }  // namespace
 
+namespace {
+
+UsedPeaks PeaksOf(const DeviceSummary& device, const PeakTable& peaks) {
+  UsedPeaks used;
+  for (const std::optional<shapes::PeakRate>& rate : device.op_rates) {
+    if (!rate.has_value()) continue;
+    const std::optional<Peak> peak = peaks.Find(device.gpu, *rate);
+    if (peak.has_value()) used.flop_per_s[*rate] = peak->flop_per_s;
+  }
+  // Only what a roofline is made of matters.
+  if (!used.flop_per_s.empty()) used.memory_bytes_per_s = peaks.MemoryBytesPerSecond(device.gpu);
+  return used;
+}
+
+}  // namespace
+
 struct Analyzer::State {
   explicit State(AnalyzeOptions given)
       : options(std::move(given)),
@@ -282,7 +313,6 @@ struct Analyzer::State {
   PeakTable peaks;
   Sampler sampler;
   std::vector<DeviceSummary> devices;
-  std::vector<std::pair<int32_t, HtaCompat>> compat_hta;  // by rank
   absl::Status status;
 };
 
@@ -290,18 +320,42 @@ Analyzer::Analyzer(AnalyzeOptions options) : state_(std::make_unique<State>(std:
 
 Analyzer::~Analyzer() = default;
 
-void Analyzer::Add(const Timeline& timeline) {
+absl::StatusOr<DeviceSummary> Analyzer::Reduce(const Timeline& timeline) const {
   absl::StatusOr<DeviceSummary> summary = Summarize(timeline, &state_->peaks);
-  if (!summary.ok()) {
-    state_->status.Update(summary.status());
-    return;
-  }
-  state_->sampler.Add(timeline, *summary);
-  state_->devices.push_back(*std::move(summary));
+  if (!summary.ok()) return summary;
+  summary->used_peaks = PeaksOf(*summary, state_->peaks);
   if (state_->options.compat_hta && timeline.source == SourceKind::kKineto) {
-    HtaOptions hta;
-    hta.include_last_step = state_->options.hta_include_last_step;
-    state_->compat_hta.emplace_back(timeline.rank, ComputeHtaCompat(timeline, hta));
+    for (const bool include_last_step : {false, true}) {
+      HtaOptions hta;
+      hta.include_last_step = include_last_step;
+      summary->compat_hta.push_back(ComputeHtaCompat(timeline, hta));
+    }
+  }
+  return summary;
+}
+
+void Analyzer::Look(const Timeline& timeline, const DeviceSummary& summary) {
+  state_->sampler.Add(timeline, summary);
+}
+
+void Analyzer::Add(DeviceSummary summary) {
+  const UsedPeaks own = PeaksOf(summary, state_->peaks);
+  if (own.flop_per_s != summary.used_peaks.flop_per_s ||
+      own.memory_bytes_per_s != summary.used_peaks.memory_bytes_per_s) {
+    state_->status.Update(absl::FailedPreconditionError(
+        absl::StrCat(summary.path, " was reduced with other peaks of ", summary.gpu,
+                     "; give the same --peak and --peaks to reduce and report")));
+  }
+  state_->devices.push_back(std::move(summary));
+}
+
+void Analyzer::Add(const Timeline& timeline) {
+  absl::StatusOr<DeviceSummary> summary = Reduce(timeline);
+  if (summary.ok()) {
+    Look(timeline, *summary);
+    Add(*std::move(summary));
+  } else {
+    state_->status.Update(summary.status());
   }
 }
 
@@ -309,6 +363,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   if (!state_->status.ok()) return state_->status;
   RunResult result;
   std::vector<DeviceSummary> devices = std::move(state_->devices);
+  SortSummaries(devices);
   DropOlderAttempts(devices, result.quality.notes);
   // A file without a call has nothing to report on but its own health.
   std::vector<DeviceSummary> empty;
@@ -349,7 +404,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   const PeakTable& peaks = state_->peaks;
   result.title = TitleOf(devices);
   NameGpus(devices, result);
-  result.source = devices.front().source == SourceKind::kNative ? "mfutrace" : "kineto";
+  result.source = NameOf(devices.front().source);
   result.devices = static_cast<uint32_t>(devices.size());
   result.timing = Common(devices, &DeviceSummary::timing);
   result.timing_reason = Common(devices, &DeviceSummary::timing_reason);
@@ -387,8 +442,10 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.exchanges = MergeExchanges(devices);
   NameOpaque(result.ops, result.quality);
   result.communicators = MergeCommunicators(devices, together.waits.groups, together.verdicts);
-  for (auto& [rank, compat] : state_->compat_hta) {
-    if (!only.has_value() || rank == *only) result.compat_hta.push_back(std::move(compat));
+  const size_t hta = state_->options.hta_include_last_step ? 1 : 0;
+  for (const DeviceSummary& device : devices) {
+    if (!state_->options.compat_hta || hta >= device.compat_hta.size()) continue;
+    result.compat_hta.push_back(device.compat_hta[hta]);
   }
   return result;
 }

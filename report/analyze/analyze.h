@@ -15,6 +15,7 @@
 #include "report/analyze/results.h"
 #include "report/analyze/sample.h"
 #include "report/analyze/strategy.h"
+#include "report/analyze/summary.h"
 #include "report/model/timeline.h"
 #include "report/model/user_peaks.h"
 
@@ -39,6 +40,13 @@ class Analyzer {
   Analyzer(const Analyzer&) = delete;
   Analyzer& operator=(const Analyzer&) = delete;
 
+  // What is kept of a timeline. Several threads may call it at once.
+  absl::StatusOr<DeviceSummary> Reduce(const Timeline& timeline) const;
+  // In any order: the report does not depend on it. A summary made with other peaks than this
+  // report's is an error of Finish.
+  void Add(DeviceSummary summary);
+  // Takes the sample of a timeline that was reduced; in the order of Add, one thread at a time.
+  void Look(const Timeline& timeline, const DeviceSummary& summary);
   void Add(const Timeline& timeline);
   // Once, after the last Add. kFailedPrecondition: nothing to report on (no timelines, no such
   // rank). kInternal: the parts of a window do not sum to it, which would be a defect of mfutrace

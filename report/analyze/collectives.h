@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "report/analyze/intervals.h"
@@ -41,19 +42,26 @@ static_assert(sizeof(CollectiveRecord) == 32);
 // Exposed time of one communicator (its share of it) up to any instant.
 class ExposedTime {
  public:
+  struct Piece {
+    int64_t begin_ns;
+    int64_t end_ns;
+    int64_t before_ns;  // exposed before it began
+  };
+
   void Append(const Interval& stretch, int64_t shared_ns);
   // Never more than `pieces`; inside a merged piece exposed time is spread evenly.
   void Limit(size_t pieces);
   int64_t Within(int64_t begin_ns, int64_t end_ns) const;
   int64_t total_ns() const { return total_ns_; }
   size_t piece_count() const { return pieces_.size(); }
+  // All there is of it, for files of summaries.
+  std::pair<std::vector<Piece>, int64_t> Parts() const { return {pieces_, total_ns_}; }
+  void SetParts(std::vector<Piece> pieces, int64_t total_ns) {
+    pieces_ = std::move(pieces);
+    total_ns_ = total_ns;
+  }
 
  private:
-  struct Piece {
-    int64_t begin_ns;
-    int64_t end_ns;
-    int64_t before_ns;  // exposed before it began
-  };
   int64_t Until(int64_t time_ns) const;
 
   std::vector<Piece> pieces_;

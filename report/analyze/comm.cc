@@ -27,6 +27,7 @@ struct Joined {
   CommunicatorTimes times;
   int64_t exposed_wait_ns = 0;
   bool has_times = false;
+  std::optional<int64_t> counted_ns;
   std::optional<absl::uint128> bytes = absl::uint128(0);
   std::optional<absl::uint128> bus_bytes = absl::uint128(0);
 };
@@ -35,6 +36,9 @@ void Join(Joined& joined, const DeviceSummary& device, size_t i) {
   joined.times += device.communicator_times[i];
   for (const std::vector<int64_t>& piece_ns : device.exposed.wait_ns) {
     if (i < piece_ns.size()) joined.exposed_wait_ns += piece_ns[i];
+  }
+  if (i < device.communicator_counted_ns.size() && device.communicator_counted_ns[i].has_value()) {
+    joined.counted_ns = joined.counted_ns.value_or(0) + *device.communicator_counted_ns[i];
   }
   joined.has_times = joined.has_times || device.knowledge != TimeKnowledge::kNothing;
   for (const auto& [kind, calls] : device.communicator_ops[i]) joined.row.ops[kind] += calls;
@@ -84,6 +88,15 @@ void SummarizeCommunicators(const Timeline& timeline, const std::vector<uint64_t
     AddBytes(summary.communicator_bytes[at], op.algorithm_bytes, calls_by_op[i]);
     AddBytes(summary.communicator_bus_bytes[at], op.bus_bytes, calls_by_op[i]);
   }
+  summary.communicator_counted_ns.resize(count);
+  for (const CountedCalls& counted : timeline.counted) {
+    if (counted.op >= timeline.ops.size() || !counted.time_ns.has_value()) continue;
+    const Op& op = timeline.ops[counted.op];
+    if (op.kind != shapes::OpKind::kCollective) continue;
+    std::optional<int64_t>& sum_ns =
+        summary.communicator_counted_ns[std::min<size_t>(op.communicator, count - 1)];
+    sum_ns = sum_ns.value_or(0) + *counted.time_ns;
+  }
 }
 
 std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary> devices,
@@ -120,6 +133,8 @@ std::vector<CommunicatorResult> MergeCommunicators(std::span<const DeviceSummary
       joined.row.exposed_ns = joined.times.shared_ns;
       joined.row.exposed_exclusive_ns = joined.times.exclusive_ns;
       joined.row.exposed_touch_ns = joined.times.touch_ns;
+    } else {
+      joined.row.time_ns = joined.counted_ns;
     }
     rows.push_back(std::move(joined.row));
   };

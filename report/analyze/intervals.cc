@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -40,8 +41,23 @@ uint32_t CodeOf(const Work& work, uint32_t communicator_count, const std::vector
 
 // All edges of works that lie inside the cuts, clipped, in order of time. Ends and begins at the
 // same instant may come in any order: the segment between them is empty.
-std::vector<Edge> SortedEdges(std::span<const Work> works, uint32_t communicator_count,
-                              int64_t first_ns, int64_t last_ns, const std::vector<bool>* counted) {
+class Edges {
+ public:
+  explicit Edges(size_t count)
+      : size_(count), edges_(std::make_unique_for_overwrite<Edge[]>(count)) {}
+  Edge* begin() const { return edges_.get(); }
+  Edge* end() const { return begin() + size_; }
+  size_t size() const { return size_; }
+  Edge& operator[](size_t i) const { return edges_[i]; }
+  void swap(Edges& other) { edges_.swap(other.edges_); }
+
+ private:
+  size_t size_;
+  std::unique_ptr<Edge[]> edges_;  // not zeroed: every one is written
+};
+
+Edges SortedEdges(std::span<const Work> works, uint32_t communicator_count, int64_t first_ns,
+                  int64_t last_ns, const std::vector<bool>* counted) {
   // Stream numbers are dense by contract; a wild one only costs order, so it shares a bucket.
   constexpr uint32_t kMaxStreams = 4096;
   std::vector<size_t> run_begin(2, 0);
@@ -51,7 +67,7 @@ std::vector<Edge> SortedEdges(std::span<const Work> works, uint32_t communicator
     run_begin[stream + 1] += 2;
   }
   std::partial_sum(run_begin.begin(), run_begin.end(), run_begin.begin());
-  std::vector<Edge> edges(works.size() * 2);
+  Edges edges(works.size() * 2);
   std::vector<size_t> fill(run_begin.begin(), run_begin.end() - 1);
   for (const Work& work : works) {
     const uint32_t code = CodeOf(work, communicator_count, counted) << 1;
@@ -62,14 +78,15 @@ std::vector<Edge> SortedEdges(std::span<const Work> works, uint32_t communicator
     edges[at++] = {begin_ns, code | 1};
     edges[at++] = {end_ns, code};
   }
-  using Offset = std::vector<Edge>::difference_type;
+  using Offset = std::ptrdiff_t;
   for (size_t run = 0; run + 1 < run_begin.size(); ++run) {
     const auto begin = edges.begin() + static_cast<Offset>(run_begin[run]);
     const auto end = edges.begin() + static_cast<Offset>(run_begin[run + 1]);
     if (!std::is_sorted(begin, end, ByTime)) std::sort(begin, end, ByTime);
   }
   // Merge neighbouring runs until one is left.
-  std::vector<Edge> other(edges.size());
+  if (run_begin.size() <= 2) return edges;
+  Edges other(edges.size());
   while (run_begin.size() > 2) {
     std::vector<size_t> merged_begin;
     for (size_t run = 0; run + 1 < run_begin.size(); run += 2) {
@@ -198,7 +215,7 @@ SweepResult Sweep(std::span<const Work> works, uint32_t communicator_count,
   if (cuts.size() < 2) return result;
   result.pieces.resize(cuts.size() - 1);
   result.shared_ns.resize(cuts.size() - 1);
-  const std::vector<Edge> edges =
+  const Edges edges =
       SortedEdges(works, communicator_count, cuts.front(), cuts.back(), extras.is_counted);
   Counter counter(communicator_count + 1);
   int64_t now_ns = cuts.front();

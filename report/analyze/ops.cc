@@ -102,6 +102,11 @@ std::vector<OpTime> TimesOf(const Timeline& timeline, const std::vector<uint64_t
   for (size_t op = 0; op < times.size(); ++op) {
     if (has_loose_work[op]) times[op].timed_calls = calls_by_op[op];
   }
+  for (const CountedCalls& counted : timeline.counted) {
+    if (counted.op >= times.size() || !counted.time_ns.has_value()) continue;
+    times[counted.op].ns += *counted.time_ns;
+    times[counted.op].timed_calls += counted.calls;
+  }
   return times;
 }
 

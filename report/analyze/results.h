@@ -416,7 +416,7 @@ struct HtaCompat {
 struct RunResult {
   std::string title;   // command or file name
   std::string gpu;     // name; "mixed" lists stay in `notes`
-  std::string source;  // "mfutrace", "kineto"
+  std::string source;  // "mfutrace", "kineto", "nsys", "nccl-inspector"
   uint32_t world_size = 0;
   uint32_t devices = 0;
   std::string timing;

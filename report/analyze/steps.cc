@@ -129,8 +129,8 @@ int64_t MedianOf(std::vector<int64_t> values) {
 struct Sequence {
   std::vector<uint32_t> tokens;
   std::vector<Interval> device;  // host times where there are no device times
-  std::vector<bool> is_timed;
-  std::vector<bool> is_compute;
+  std::vector<uint8_t> is_timed;
+  std::vector<uint8_t> is_compute;
   std::vector<int64_t> launch_ns;
   int64_t device_end_ns = std::numeric_limits<int64_t>::min();
   int64_t launch_end_ns = std::numeric_limits<int64_t>::min();
@@ -139,6 +139,12 @@ struct Sequence {
 Sequence SequenceOf(const Timeline& timeline) {
   Sequence sequence;
   const bool has_device_times = !timeline.works.empty();
+  const size_t most = timeline.calls.size();
+  sequence.tokens.reserve(most);
+  sequence.device.reserve(most);
+  sequence.is_timed.reserve(most);
+  sequence.is_compute.reserve(most);
+  sequence.launch_ns.reserve(most);
   for (const OpCall& call : timeline.calls) {
     if (call.is_captured || call.op >= timeline.ops.size()) continue;
     const bool is_timed = call.work < timeline.works.size();
@@ -146,11 +152,13 @@ Sequence SequenceOf(const Timeline& timeline) {
     if (has_device_times) device = is_timed ? timeline.works[call.work].time : Interval();
     sequence.tokens.push_back(call.op);
     sequence.device.push_back(device);
-    sequence.is_timed.push_back(is_timed || !has_device_times);
-    sequence.is_compute.push_back(timeline.ops[call.op].kind != shapes::OpKind::kCollective);
+    const bool has_time = is_timed || !has_device_times;
+    const bool is_compute = timeline.ops[call.op].kind != shapes::OpKind::kCollective;
+    sequence.is_timed.push_back(has_time ? 1 : 0);
+    sequence.is_compute.push_back(is_compute ? 1 : 0);
     sequence.launch_ns.push_back(call.host_begin_ns);
     sequence.launch_end_ns = std::max(sequence.launch_end_ns, call.host_end_ns);
-    if (sequence.is_timed.back()) {
+    if (has_time) {
       sequence.device_end_ns = std::max(sequence.device_end_ns, device.end_ns);
     }
   }

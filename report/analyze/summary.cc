@@ -2,6 +2,7 @@
 #include "report/analyze/summary.h"
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include "absl/status/status.h"
@@ -29,6 +30,27 @@ size_t PieceOf(const std::vector<int64_t>& borders, int64_t time_ns) {
   return static_cast<size_t>(std::upper_bound(borders.begin(), borders.end(), time_ns) -
                              borders.begin());
 }
+
+// The same for times that mostly come in order: looks where the last one was first.
+class PieceCursor {
+ public:
+  explicit PieceCursor(const std::vector<int64_t>& borders) : borders_(borders) {}
+  size_t PieceOf(int64_t time_ns) {
+    if (time_ns < begin_ns_ || time_ns >= end_ns_) {
+      piece_ = report::PieceOf(borders_, time_ns);
+      constexpr int64_t kEver = std::numeric_limits<int64_t>::max();
+      begin_ns_ = piece_ == 0 ? -kEver : borders_[piece_ - 1];
+      end_ns_ = piece_ == borders_.size() ? kEver : borders_[piece_];
+    }
+    return piece_;
+  }
+
+ private:
+  const std::vector<int64_t>& borders_;
+  size_t piece_ = 0;
+  int64_t begin_ns_ = 0;  // nothing lies between the two yet
+  int64_t end_ns_ = 0;
+};
 
 void AddTo(std::vector<int64_t>& sums, const std::vector<int64_t>& values) {
   if (sums.size() < values.size()) sums.resize(values.size(), 0);
@@ -192,6 +214,7 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const Flo
   }
   // Calls come mostly in order of pieces: count per operation while the piece stays the same.
   const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::launch);
+  PieceCursor cursor(borders);
   std::vector<uint32_t> touched;
   size_t piece = 0;
   const auto flush = [&] {
@@ -208,7 +231,7 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const Flo
     if (time_ns == 0 && call.work < timeline.works.size()) {
       time_ns = timeline.works[call.work].time.begin_ns;
     }
-    const size_t at = PieceOf(borders, time_ns);
+    const size_t at = cursor.PieceOf(time_ns);
     if (at != piece) {
       flush();
       piece = at;
@@ -245,6 +268,7 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const Flo
 void SummarizeKernels(const Timeline& timeline, const StepWindows& steps, DeviceSummary& summary) {
   if (!timeline.has_all_kernels) return;
   const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::device);
+  PieceCursor cursor(borders);
   KernelTimes whole = {};
   for (const Work& work : timeline.works) {
     if (work.work_class != WorkClass::kCompute) continue;
@@ -253,7 +277,7 @@ void SummarizeKernels(const Timeline& timeline, const StepWindows& steps, Device
     const auto at = std::min<size_t>(static_cast<size_t>(provenance), whole.size() - 1);
     const int64_t length_ns = std::max<int64_t>(0, work.time.end_ns - work.time.begin_ns);
     whole[at] += length_ns;
-    const size_t piece = PieceOf(borders, work.time.begin_ns);
+    const size_t piece = cursor.PieceOf(work.time.begin_ns);
     if (piece == 0 || piece >= 2 * summary.steps.size()) continue;
     StepSums& step = summary.steps[(piece - 1) / 2];
     (piece % 2 == 1 ? step.kernel_ns : step.kernel_to_next_ns)[at] += length_ns;

@@ -63,6 +63,12 @@ struct CommunicatorWaits {
   int64_t transfer_ns = 0;
 };
 
+// The peaks that went into a summary: a report that knows others would mix the two.
+struct UsedPeaks {
+  std::map<shapes::PeakRate, uint64_t> flop_per_s;
+  std::optional<uint64_t> memory_bytes_per_s;
+};
+
 struct DeviceSummary {
   SourceKind source = SourceKind::kNative;
   std::string path;
@@ -98,6 +104,8 @@ struct DeviceSummary {
   std::vector<std::map<std::string, uint64_t>> communicator_ops;  // the same order, to the end
   std::vector<std::optional<absl::uint128>> communicator_bytes;
   std::vector<std::optional<absl::uint128>> communicator_bus_bytes;
+  // Of collectives of which a source tells how long they took but not when.
+  std::vector<std::optional<int64_t>> communicator_counted_ns;
   std::vector<OpResult> ops;
   std::vector<std::optional<shapes::PeakRate>> op_rates;  // of `ops`
   ServingSums serving;
@@ -105,6 +113,8 @@ struct DeviceSummary {
   DeviceStepCalls step_calls;
   std::map<std::string, std::string> versions;
   Quality quality;
+  UsedPeaks used_peaks;
+  std::vector<HtaCompat> compat_hta;  // if asked: as that tool does, then with the last step
 };
 
 // kInternal if the parts of a window do not sum to it. Without peaks, nothing is known of what a

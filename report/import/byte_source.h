@@ -34,13 +34,18 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenBytes(const std::string& path);
 // Puts back what was looked at, and reads on.
 class PeekableSource final : public ByteSource {
  public:
-  explicit PeekableSource(std::unique_ptr<ByteSource> below) : below_(std::move(below)) {}
+  explicit PeekableSource(std::unique_ptr<ByteSource> below)
+      : owned_(std::move(below)), below_(owned_.get()) {}
+  explicit PeekableSource(ByteSource* below) : below_(below) {}
   absl::StatusOr<size_t> Read(char* into, size_t size) override;
   // The next up to `size` bytes, without taking them; shorter only at the end.
   absl::StatusOr<absl::string_view> Peek(size_t size);
+  // What was looked at and not taken: what there is, where Peek failed.
+  absl::string_view held() const { return {held_.data() + taken_, held_.size() - taken_}; }
 
  private:
-  std::unique_ptr<ByteSource> below_;
+  std::unique_ptr<ByteSource> owned_;
+  ByteSource* below_;
   std::vector<char> held_;
   size_t taken_ = 0;
 };

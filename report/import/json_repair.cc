@@ -6,6 +6,10 @@
 namespace mfutrace::report {
 namespace {
 
+// A missing value is the most that a byte can turn into: "," becomes "null,".
+constexpr size_t kMostGrowth = 5;
+constexpr size_t kMostHeld = 64;  // from the chunk before
+
 using ByteSet = std::array<bool, 256>;
 
 // Bytes that a string holds as they are.
@@ -37,7 +41,7 @@ bool IsHexDigit(char c) {
 
 }  // namespace
 
-void JsonRepair::EndWord(std::string* out) {
+void JsonRepair::EndWord(Sink* out) {
   const absl::string_view word(held_, held_size_);
   held_size_ = 0;
   where_ = Where::kPlain;
@@ -47,10 +51,10 @@ void JsonRepair::EndWord(std::string* out) {
     ++repairs_;
     return;
   }
-  out->append(word.data(), word.size());
+  out->append(word);
 }
 
-void JsonRepair::AppendByte(char c, std::string* out) {
+void JsonRepair::AppendByte(char c, Sink* out) {
   switch (where_) {
     case Where::kAfterColon:
       if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
@@ -100,7 +104,8 @@ void JsonRepair::AppendByte(char c, std::string* out) {
       return;
     case Where::kUnicode:
       if (!IsHexDigit(c)) {
-        out->append("\\\\u").append(held_, held_size_);
+        out->append("\\\\u");
+        out->append({held_, held_size_});
         held_size_ = 0;
         where_ = Where::kString;
         ++repairs_;
@@ -119,7 +124,7 @@ void JsonRepair::AppendByte(char c, std::string* out) {
         ++repairs_;
         return;
       }
-      out->append(held_, 4);
+      out->append({held_, 4});
       return;
     case Where::kPlain:
       break;
@@ -140,23 +145,29 @@ void JsonRepair::AppendByte(char c, std::string* out) {
 }
 
 void JsonRepair::Append(absl::string_view chunk, std::string* out) {
+  const size_t had = out->size();
+  out->resize(had + kMostGrowth * chunk.size() + kMostHeld);
+  Sink sink = {out->data() + had};
   const char* at = chunk.data();
   const char* const end = at + chunk.size();
   while (at < end) {
     if (where_ == Where::kString || where_ == Where::kPlain) {
       const ByteSet& same = where_ == Where::kString ? kStringBytes : kPlainBytes;
-      const char* run = at;
-      while (run < end && Has(same, *run)) ++run;
-      out->append(at, static_cast<size_t>(run - at));
-      at = run;
-      if (at == end) return;
+      while (at < end && Has(same, *at)) sink.push_back(*at++);
+      if (at == end) break;
     }
-    AppendByte(*at++, out);
+    AppendByte(*at++, &sink);
   }
+  out->resize(static_cast<size_t>(sink.at - out->data()));
 }
 
 void JsonRepair::Finish(std::string* out) {
-  if (where_ == Where::kWord) EndWord(out);
+  if (where_ != Where::kWord) return;
+  const size_t had = out->size();
+  out->resize(had + kMostHeld);
+  Sink sink = {out->data() + had};
+  EndWord(&sink);
+  out->resize(static_cast<size_t>(sink.at - out->data()));
 }
 
 }  // namespace mfutrace::report

@@ -26,8 +26,17 @@ class JsonRepair {
  private:
   enum class Where : uint8_t { kPlain, kAfterColon, kWord, kString, kEscape, kUnicode };
 
-  void AppendByte(char c, std::string* out);
-  void EndWord(std::string* out);
+  // Where repaired text goes: there is room for the worst case.
+  struct Sink {
+    char* at;
+    void push_back(char c) { *at++ = c; }
+    void append(absl::string_view text) {
+      for (const char c : text) *at++ = c;
+    }
+  };
+
+  void AppendByte(char c, Sink* out);
+  void EndWord(Sink* out);
 
   Where where_ = Where::kPlain;
   char held_[16] = {};  // a word outside strings, or the digits of \uXXXX

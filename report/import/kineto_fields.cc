@@ -2,60 +2,85 @@
 // PyTorch 1.8 to 2.9 (libkineto's output_json.cpp writes them).
 #include "report/import/kineto_fields.h"
 
+#include <array>
 #include <limits>
 #include <string>
+#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 
 namespace mfutrace::report {
 
+namespace {
+
+struct Spelling {
+  absl::string_view key;
+  Field field;
+};
+
+constexpr Spelling kSpellings[] = {
+    {"traceEvents", Field::kTraceEvents},
+    {"deviceProperties", Field::kDeviceProperties},
+    {"distributedInfo", Field::kDistributedInfo},
+    {"host_name", Field::kHostName},
+    {"ph", Field::kPhase},
+    {"cat", Field::kCategory},
+    {"name", Field::kName},
+    {"pid", Field::kProcess},
+    {"tid", Field::kThread},
+    {"ts", Field::kTime},
+    {"dur", Field::kDuration},
+    {"args", Field::kArgs},
+    {"correlation", Field::kCorrelation},
+    {"External id", Field::kExternalId},
+    {"external id", Field::kExternalId},
+    {"device", Field::kDevice},
+    {"stream", Field::kStream},
+    {"Input Dims", Field::kInputDims},
+    {"Input dims", Field::kInputDims},
+    {"Input type", Field::kInputTypes},
+    {"Concrete Inputs", Field::kConcreteInputs},
+    {"Collective name", Field::kCollectiveName},
+    {"dtype", Field::kCollectiveDtype},
+    {"In msg nelems", Field::kInElements},
+    {"Out msg nelems", Field::kOutElements},
+    {"Group size", Field::kGroupSize},
+    {"Process Group Name", Field::kGroupName},
+    {"Process Group Description", Field::kGroupDescription},
+    {"Process Group Ranks", Field::kGroupRanks},
+    {"id", Field::kId},
+    {"totalGlobalMem", Field::kMemory},
+    {"rank", Field::kRank},
+    {"world_size", Field::kWorldSize},
+    {"pg_config", Field::kGroupConfig},
+    {"pg_name", Field::kConfigName},
+    {"pg_desc", Field::kConfigDescription},
+    {"backend_config", Field::kConfigBackend},
+    {"pg_size", Field::kConfigSize},
+    {"ranks", Field::kConfigRanks},
+};
+constexpr size_t kLongestKey = 25;
+
+// Keys by length: every value of a trace has one, and most lengths have one or two spellings.
+const std::array<std::vector<Spelling>, kLongestKey + 1>& SpellingsByLength() {
+  static const auto* const kTable = [] {
+    auto* table = new std::array<std::vector<Spelling>, kLongestKey + 1>;
+    for (const Spelling& spelling : kSpellings) (*table)[spelling.key.size()].push_back(spelling);
+    return table;
+  }();
+  return *kTable;
+}
+
+}  // namespace
+
 Field FieldOf(absl::string_view key) {
-  static const auto* const kFields = new absl::flat_hash_map<absl::string_view, Field>{
-      {"traceEvents", Field::kTraceEvents},
-      {"deviceProperties", Field::kDeviceProperties},
-      {"distributedInfo", Field::kDistributedInfo},
-      {"host_name", Field::kHostName},
-      {"ph", Field::kPhase},
-      {"cat", Field::kCategory},
-      {"name", Field::kName},
-      {"pid", Field::kProcess},
-      {"tid", Field::kThread},
-      {"ts", Field::kTime},
-      {"dur", Field::kDuration},
-      {"args", Field::kArgs},
-      {"correlation", Field::kCorrelation},
-      {"External id", Field::kExternalId},
-      {"external id", Field::kExternalId},
-      {"device", Field::kDevice},
-      {"stream", Field::kStream},
-      {"Input Dims", Field::kInputDims},
-      {"Input dims", Field::kInputDims},
-      {"Input type", Field::kInputTypes},
-      {"Concrete Inputs", Field::kConcreteInputs},
-      {"Collective name", Field::kCollectiveName},
-      {"dtype", Field::kCollectiveDtype},
-      {"In msg nelems", Field::kInElements},
-      {"Out msg nelems", Field::kOutElements},
-      {"Group size", Field::kGroupSize},
-      {"Process Group Name", Field::kGroupName},
-      {"Process Group Description", Field::kGroupDescription},
-      {"Process Group Ranks", Field::kGroupRanks},
-      {"id", Field::kId},
-      {"totalGlobalMem", Field::kMemory},
-      {"rank", Field::kRank},
-      {"world_size", Field::kWorldSize},
-      {"pg_config", Field::kGroupConfig},
-      {"pg_name", Field::kConfigName},
-      {"pg_desc", Field::kConfigDescription},
-      {"backend_config", Field::kConfigBackend},
-      {"pg_size", Field::kConfigSize},
-      {"ranks", Field::kConfigRanks},
-  };
-  const auto found = kFields->find(key);
-  return found == kFields->end() ? Field::kOther : found->second;
+  if (key.size() > kLongestKey) return Field::kOther;
+  for (const Spelling& spelling : SpellingsByLength()[key.size()]) {
+    if (spelling.key == key) return spelling.field;
+  }
+  return Field::kOther;
 }
 
 Category CategoryOf(absl::string_view text) {

@@ -169,13 +169,15 @@ class Joiner {
 
   void Begin(const std::string& path, Device* device) {
     Timeline& timeline = device->timeline;
-    timeline.source = SourceKind::kKineto;
+    const bool is_nsys = trace_.source == SourceKind::kNsys;
+    timeline.source = trace_.source;
     timeline.path = path;
     timeline.rank = trace_.rank;
     timeline.world_size = trace_.world_size;
     timeline.host = trace_.host;
-    timeline.timing = "kineto";
-    timeline.timing_reason = "kernel times of the PyTorch profiler";
+    timeline.timing = is_nsys ? "nsys" : "kineto";
+    timeline.timing_reason =
+        is_nsys ? "kernel times of Nsight Systems" : "kernel times of the PyTorch profiler";
     timeline.device.ordinal = device->ordinal;
     for (const RawDevice& raw : trace_.devices) {
       if (raw.id != device->ordinal) continue;
@@ -369,7 +371,10 @@ class Joiner {
     }
     if (!timeline.has_shapes) {
       quality.notes.push_back(
-          "the trace has no shapes, so no FLOPs: profile with record_shapes=True");
+          trace_.source == SourceKind::kNsys
+              ? "the trace has no shapes, so no FLOPs: run under "
+                "torch.autograd.profiler.emit_nvtx(record_shapes=True)"
+              : "the trace has no shapes, so no FLOPs: profile with record_shapes=True");
     }
     if (timeline.device.name.empty()) {
       quality.notes.push_back("the trace does not name the GPU: no peak, no MFU");

@@ -106,6 +106,7 @@ struct RawGroup {
 };
 
 struct RawTrace {
+  SourceKind source = SourceKind::kKineto;
   std::vector<RawGpuEvent> gpu_events;
   std::vector<RawLaunch> launches;
   std::vector<RawOp> ops;       // counted operators

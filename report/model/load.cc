@@ -32,13 +32,28 @@ struct DeviceBuilder {
   absl::flat_hash_map<uint64_t, uint32_t> stream_of_handle;
   // Last work of a group of collectives, by stream and communicator: the calls of a group share it.
   absl::flat_hash_map<uint64_t, uint32_t> last_grouped_work;
+  // By signature and by lane: both are numbered densely, and every call asks for them.
+  struct CallKind {
+    uint32_t op = kNoIndex;
+    bool is_known = false;  // looked up before
+    bool is_opaque = false;
+    bool is_compound = false;
+  };
+  std::vector<CallKind> kinds;
+  std::vector<uint32_t> stream_of_lane;
   std::vector<int64_t> clock_widths_ns;
   bool has_host_window = false;
 };
 
+// Numbers beyond this are taken for damage where a table is indexed by them.
+constexpr uint32_t kMostDense = 1u << 20;
+// Of a timed call, the usual kind.
+constexpr uint64_t kBytesPerCall = sizeof(trace::TimedCallRecord);
+
 class Loader : public trace::Visitor {
  public:
-  explicit Loader(std::string path) : path_(std::move(path)) {}
+  Loader(std::string path, uint64_t file_bytes)
+      : path_(std::move(path)), calls_expected_(file_bytes / kBytesPerCall) {}
 
   void OnHeader(const trace::FileHeader& header) override { header_ = header; }
   void OnString(uint32_t id, absl::string_view text) override { strings_[id] = std::string(text); }
@@ -46,7 +61,13 @@ class Loader : public trace::Visitor {
     facts_[std::string(key)] = std::string(value);
   }
   void OnDevice(const trace::DeviceRecord& device) override { devices_[device.ordinal] = device; }
-  void OnLane(const trace::LaneRecord& lane) override { lanes_[lane.id] = lane; }
+  void OnLane(const trace::LaneRecord& lane) override {
+    lanes_[lane.id] = lane;
+    if (lane.id == last_lane_.id) last_lane_ = lane;
+    for (auto& [ordinal, device] : builders_) {
+      if (lane.id < device->stream_of_lane.size()) device->stream_of_lane[lane.id] = kNoIndex;
+    }
+  }
   void OnCommunicator(const trace::CommunicatorRecord& communicator) override {
     communicators_[communicator.index] = communicator;
   }
@@ -98,13 +119,23 @@ class Loader : public trace::Visitor {
   DeviceBuilder& Device(int32_t ordinal) {
     if (ordinal == last_ordinal_ && last_device_ != nullptr) return *last_device_;
     std::unique_ptr<DeviceBuilder>& device = builders_[ordinal];
-    if (device == nullptr) device = std::make_unique<DeviceBuilder>();
+    if (device == nullptr) {
+      device = std::make_unique<DeviceBuilder>();
+      // Most files are of one device; what is not used is never touched.
+      if (builders_.size() == 1) {
+        device->timeline.calls.reserve(static_cast<size_t>(calls_expected_));
+        device->timeline.works.reserve(static_cast<size_t>(calls_expected_));
+      }
+    }
     last_ordinal_ = ordinal;
     last_device_ = device.get();
     return *device;
   }
   uint32_t CommunicatorIn(DeviceBuilder& device, uint32_t index);
   uint32_t OpIn(DeviceBuilder& device, uint32_t signature);
+  DeviceBuilder::CallKind KindOf(DeviceBuilder& device, uint32_t signature);
+  const trace::LaneRecord& LaneOf(uint32_t id);
+  uint32_t StreamOf(DeviceBuilder& device, const trace::LaneRecord& lane);
   uint32_t WorkOf(DeviceBuilder& device, const trace::Call& call, const trace::LaneRecord& lane,
                   uint32_t op);
   void MergeUnknownDevice();
@@ -112,6 +143,7 @@ class Loader : public trace::Visitor {
   void FinishProcess(const trace::Outcome& outcome, Quality& quality);
 
   std::string path_;
+  uint64_t calls_expected_ = 0;
   trace::FileHeader header_ = {};
   absl::flat_hash_map<uint32_t, std::string> strings_;
   std::map<std::string, std::string> facts_;
@@ -120,6 +152,7 @@ class Loader : public trace::Visitor {
   std::map<uint32_t, trace::CommunicatorRecord> communicators_;
   SignatureTable signatures_{strings_};
   std::map<int32_t, std::unique_ptr<DeviceBuilder>> builders_;
+  trace::LaneRecord last_lane_ = {};
   int32_t last_ordinal_ = 0;
   DeviceBuilder* last_device_ = nullptr;
   std::map<std::string, uint64_t> counters_;
@@ -160,12 +193,49 @@ uint32_t Loader::OpIn(DeviceBuilder& device, uint32_t id) {
   return found->second;
 }
 
+DeviceBuilder::CallKind Loader::KindOf(DeviceBuilder& device, uint32_t signature) {
+  const auto look_up = [&] {
+    DeviceBuilder::CallKind kind;
+    kind.op = OpIn(device, signature);
+    kind.is_known = true;
+    kind.is_opaque =
+        kind.op != kNoIndex && device.timeline.ops[kind.op].kind == shapes::OpKind::kOpaque;
+    kind.is_compound = signatures_.IsCompound(signature);
+    return kind;
+  };
+  if (signature >= kMostDense) return look_up();
+  if (signature >= device.kinds.size()) device.kinds.resize(signature + 1);
+  DeviceBuilder::CallKind& kind = device.kinds[signature];
+  if (!kind.is_known) kind = look_up();
+  return kind;
+}
+
+// Of no device if the file does not have it.
+const trace::LaneRecord& Loader::LaneOf(uint32_t id) {
+  if (id == last_lane_.id && id != 0) return last_lane_;
+  const auto found = lanes_.find(id);
+  last_lane_ = {};
+  last_lane_.device = -1;
+  if (found != lanes_.end()) last_lane_ = found->second;
+  return last_lane_;
+}
+
+uint32_t Loader::StreamOf(DeviceBuilder& device, const trace::LaneRecord& lane) {
+  const auto look_up = [&] {
+    return device.stream_of_handle
+        .try_emplace(lane.stream, static_cast<uint32_t>(device.stream_of_handle.size()))
+        .first->second;
+  };
+  if (lane.id == 0 || lane.id >= kMostDense) return look_up();
+  if (lane.id >= device.stream_of_lane.size()) device.stream_of_lane.resize(lane.id + 1, kNoIndex);
+  uint32_t& stream = device.stream_of_lane[lane.id];
+  if (stream == kNoIndex) stream = look_up();
+  return stream;
+}
+
 uint32_t Loader::WorkOf(DeviceBuilder& device, const trace::Call& call,
                         const trace::LaneRecord& lane, uint32_t op) {
-  const auto stream =
-      device.stream_of_handle
-          .try_emplace(lane.stream, static_cast<uint32_t>(device.stream_of_handle.size()))
-          .first->second;
+  const uint32_t stream = StreamOf(device, lane);
   Work work;
   work.time = {call.gpu_begin_ns, std::max(call.gpu_begin_ns, call.gpu_end_ns)};
   work.launch_ns = call.host_begin_ns;
@@ -204,12 +274,10 @@ void Extend(DeviceBuilder& device, int64_t begin_ns, int64_t end_ns) {
 
 void Loader::OnCall(const trace::Call& call) {
   ++calls_seen_;
-  const auto lane_found = lanes_.find(call.lane);
-  trace::LaneRecord lane = {};
-  lane.device = -1;
-  if (lane_found != lanes_.end()) lane = lane_found->second;
+  const trace::LaneRecord& lane = LaneOf(call.lane);
   DeviceBuilder& device = Device(lane.device);
-  const uint32_t op = OpIn(device, call.signature);
+  const DeviceBuilder::CallKind kind = KindOf(device, call.signature);
+  const uint32_t op = kind.op;
   if (op == kNoIndex) {
     ++calls_without_signature_;
     return;
@@ -222,14 +290,13 @@ void Loader::OnCall(const trace::Call& call) {
   out.host_end_ns = call.host_end_ns;
   out.sequence = call.sequence;
   out.is_captured = (call.flags & trace::kCaptured) != 0;
-  const bool is_opaque = timeline.ops[op].kind == shapes::OpKind::kOpaque;
-  if (!out.is_captured && signatures_.IsCompound(call.signature)) ran_.insert(call.signature);
+  if (!out.is_captured && kind.is_compound) ran_.insert(call.signature);
   if (out.is_captured) {
     ++captured_[call.signature];
     ++timeline.quality.captured;
   } else if (call.is_timed) {
     out.work = WorkOf(device, call, lane, op);
-  } else if (!is_opaque) {
+  } else if (!kind.is_opaque) {
     ++timeline.quality.untimed;
   }
   timeline.calls.push_back(out);
@@ -269,7 +336,8 @@ void Loader::OnCount(const trace::CountRecord& count) {
   } else {
     timeline.quality.dropped += count.calls;
   }
-  timeline.counted.push_back({op, count.calls, {count.host_begin_ns, count.host_end_ns}});
+  timeline.counted.push_back(
+      {op, count.calls, {count.host_begin_ns, count.host_end_ns}, std::nullopt});
 }
 
 // Calls whose device the library could not tell belong to the process's only device, if it has one.
@@ -400,7 +468,9 @@ std::vector<Timeline> Loader::Finish(const trace::Outcome& outcome) {
 }  // namespace
 
 absl::StatusOr<std::vector<Timeline>> LoadNative(const std::string& path) {
-  Loader loader(path);
+  std::error_code error;
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  Loader loader(path, error ? 0 : bytes);
   const absl::StatusOr<trace::Outcome> outcome = trace::ReadTrace(path, loader);
   if (!outcome.ok()) return outcome.status();
   return loader.Finish(*outcome);

@@ -14,8 +14,9 @@
 
 namespace mfutrace::report {
 
-// A folder: its *.mfut files in order of name, or, where it has none, its Kineto traces (*.json,
-// *.json.gz). A file: that file, whatever its name. Never empty: an error says what is missing.
+// A folder: its own traces in order of name, or, where it has none, files that importers may know;
+// where there is nothing, the same of the folders in it. Content decides, not names. A file: that
+// file. Never empty: an error says what is missing.
 absl::StatusOr<std::vector<std::string>> FindTraces(const std::string& path);
 
 // True if the file begins with the native format's magic bytes; anything else is left to importers.

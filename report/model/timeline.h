@@ -92,6 +92,7 @@ struct CountedCalls {
   uint32_t op = kNoIndex;
   uint64_t calls = 0;
   Interval host_time;
+  std::optional<int64_t> time_ns;  // summed, where a source tells how long they took but not when
 };
 
 struct Communicator {
@@ -142,7 +143,9 @@ struct Quality {
   std::vector<std::pair<std::string, uint64_t>> counters;  // non-zero health counters by name
 };
 
-enum class SourceKind : uint8_t { kNative, kKineto };
+// Who wrote the trace: this project's library, the PyTorch profiler, Nsight Systems, NCCL
+// Inspector.
+enum class SourceKind : uint8_t { kNative, kKineto, kNsys, kInspector };
 
 struct Timeline {
   SourceKind source = SourceKind::kNative;

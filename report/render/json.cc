@@ -310,7 +310,8 @@ std::string RenderJson(const RunResult& result) {
   const auto add = [&text](const char* key, const std::string& json) {
     text += ",\n  \"";
     text += key;
-    text += "\": " + json;
+    text += "\": ";
+    text += json;
   };
   add("run", WindowText(result, result.run));
   add("steady", result.steady.has_value() ? WindowText(result, *result.steady) : "null");

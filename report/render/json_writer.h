@@ -65,9 +65,17 @@ class Object {
 
 template <typename T>
 std::string Array(const std::vector<T>& items, std::string (*render)(const T&)) {
+  if (items.empty()) return "[]";
   std::string text;
-  for (const T& item : items) text += (text.empty() ? "[\n    " : ",\n    ") + render(item);
-  return text.empty() ? "[]" : text + "\n  ]";
+  for (const T& item : items) {
+    const std::string row = render(item);
+    // Rows are alike: room for all of them at once, or the text is in memory three times.
+    if (text.empty()) text.reserve((row.size() + 8) * items.size() * 9 / 8);
+    text += text.empty() ? "[\n    " : ",\n    ";
+    text += row;
+  }
+  text += "\n  ]";
+  return text;
 }
 
 }  // namespace mfutrace::report

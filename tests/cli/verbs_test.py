@@ -29,7 +29,7 @@ class Program(bench.CliTest):
     def test_alone_it_lists_the_verbs(self):
         done = self.tool()
         self.assertEqual((done.status, done.err), (OK, ""))
-        for verb in ("run", "report", "info", "peaks"):
+        for verb in ("run", "report", "reduce", "info", "peaks"):
             self.assertRegex(done.out, rf"(?m)^  mfutrace {verb} ")
         for line in done.out.splitlines():
             self.assertLessEqual(len(line), 100)
@@ -41,7 +41,7 @@ class Program(bench.CliTest):
         self.assertRegex(done.out, r"^mfutrace \d+\.\d+\.\d+( \([0-9a-f]{12}(-dirty)?\))?\n$")
 
     def test_every_verb_has_help(self):
-        for verb in ("run", "report", "info", "peaks"):
+        for verb in ("run", "report", "reduce", "info", "peaks"):
             done = self.tool(verb, "--help")
             self.assertEqual((done.status, done.err), (OK, ""))
             self.assertIn(f"Usage: mfutrace {verb} ", done.out)
@@ -318,6 +318,20 @@ class Documents(unittest.TestCase):
         document = set(re.findall(r"\bMFUTRACE_[A-Z_]+", (source / "docs/ENVIRONMENT.md").read_text()))
         self.assertGreater(len(contract), 5)
         self.assertEqual(document, contract)
+
+
+    def test_files_of_summaries_are_documented_field_by_field(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        source = (root / "report/analyze/summary_fields.h").read_text()
+        text = " ".join((root / "docs/SUMMARIES.md").read_text().split())
+        described = re.findall(r"Archive& archive, ([\w:]+)& value\).*?archive\((.*?)\);", source, re.S)
+        self.assertGreater(len(described), 15)
+        for name, fields in described:
+            name = name.split("::")[-1]
+            listed = re.search(rf"\*\*{name}\*\* \(.*?\): ((?:`\w+`(?:, )?)+)", text)
+            self.assertTrue(listed, name)
+            self.assertEqual(re.findall(r"`(\w+)`", listed.group(1)),
+                             [field.strip().removeprefix("value.") for field in fields.split(",")], name)
 
 
 class Peaks(bench.CliTest):

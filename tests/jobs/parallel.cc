@@ -76,9 +76,7 @@ std::string RendezvousPath(const std::string& rendezvous, const Ranks& ranks) {
   std::exit(2);
 }
 
-namespace {
-
-ncclUniqueId SharedId(const Ranks& ranks, const std::string& rendezvous) {
+ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous) {
   ncclUniqueId id;
   if (ranks.rank == 0) {
     Check(ncclGetUniqueId(&id));
@@ -86,22 +84,9 @@ ncclUniqueId SharedId(const Ranks& ranks, const std::string& rendezvous) {
   } else {
     id = AwaitUniqueId(rendezvous);
   }
-  return id;
-}
-
-}  // namespace
-
-ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous) {
-  const ncclUniqueId id = SharedId(ranks, rendezvous);
   ncclComm_t world = nullptr;
   Check(ncclCommInitRank(&world, ranks.world, id, ranks.rank));
   return world;
-}
-
-ncclResult_t JoinWorldWith(ncclConfig_t config, const Ranks& ranks, const std::string& rendezvous,
-                           ncclComm_t* world) {
-  const ncclUniqueId id = SharedId(ranks, rendezvous);
-  return ncclCommInitRankConfig(world, ranks.world, id, ranks.rank, &config);
 }
 
 ncclComm_t Split(ncclComm_t parent, int color, int key, int size, const char* name) {

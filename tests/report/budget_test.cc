@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "report/analyze/analyze.h"
-#include "report/import/kineto.h"
+#include "report/import/import.h"
 #include "tests/report/import_reference.h"
 #include "tests/report/training_cluster.h"
 
@@ -141,7 +141,7 @@ TEST(Budget, WithoutTimesAllButTheFlopsIsUnattributed) {
 TEST(Budget, CallsWithoutTimesTakeTheirPartOfTheUnattributed) {
   Cluster cluster = OnPaper(false);
   // The same product again, twice, counted without a record.
-  cluster.timeline(0).counted.push_back({0, 2, {0, 100}});
+  cluster.timeline(0).counted.push_back({0, 2, {0, 100}, std::nullopt});
   const RunResult with = Analyze(cluster.timelines(), RoundPeaks());
   const RunResult without = Analyze(OnPaper(false).timelines(), RoundPeaks());
   EXPECT_EQ(Of(with.run.budget, "below_peak"), Of(without.run.budget, "below_peak"));
@@ -210,7 +210,7 @@ TEST(ReferenceBudget, SumsInEveryWindowOfRealTraces) {
     files.insert(name.substr(0, name.find("::")));
   }
   for (const std::string& name : files) {
-    const absl::StatusOr<std::vector<Timeline>> timelines = ImportKineto(TracePath(name));
+    const absl::StatusOr<std::vector<Timeline>> timelines = ImportTrace(TracePath(name));
     ASSERT_TRUE(timelines.ok()) << timelines.status();
     const RunResult result = Analyze(*timelines);
     SCOPED_TRACE(name);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "report/import/kineto.h"
+#include "report/import/import.h"
 #include "tests/report/import_reference.h"
 
 namespace mfutrace::report {
@@ -22,7 +22,7 @@ TEST(CompatHta, GoldenRowsAreReproduced) {
   for (const rapidjson::Value& row : golden["rows"].GetArray()) {
     SCOPED_TRACE(row["file"].GetString());
     absl::StatusOr<std::vector<Timeline>> timelines =
-        ImportKineto(TracePath(row["file"].GetString()));
+        ImportTrace(TracePath(row["file"].GetString()));
     ASSERT_TRUE(timelines.ok()) << timelines.status();
     ASSERT_EQ(timelines->size(), 1u);
     HtaOptions options;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "report/import/import.h"
 #include "report/import/kineto.h"
 
 namespace mfutrace::report {
@@ -41,7 +42,7 @@ class ImportInput : public testing::Test {
     return path;
   }
   static std::string ErrorOf(const std::string& path) {
-    return std::string(ImportKineto(path).status().message());
+    return std::string(ImportTrace(path).status().message());
   }
   static std::string BytesOf(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -77,7 +78,7 @@ std::string Launch(int correlation, int thread, int begin_us) {
 const char* const kMm = R"("Input Dims": [[4, 5], [5, 6]], "Input type": ["float", "float"])";
 
 std::vector<Timeline> ImportOk(const std::string& path) {
-  absl::StatusOr<std::vector<Timeline>> result = ImportKineto(path);
+  absl::StatusOr<std::vector<Timeline>> result = ImportTrace(path);
   EXPECT_TRUE(result.ok()) << result.status();
   return result.ok() ? *std::move(result) : std::vector<Timeline>();
 }
@@ -252,7 +253,7 @@ TEST_F(ImportInput, DevicesAreTimelinesOfTheirOwn) {
 
   KinetoOptions options;
   options.count_operators_without_kernels = false;
-  const auto without = ImportKineto((folder_ / "t.json").string(), options);
+  const auto without = ImportKineto(OpenBytes((folder_ / "t.json").string())->get(), "t", options);
   ASSERT_TRUE(without.ok());
   EXPECT_EQ((*without)[0].calls.size(), 1u);
 }

@@ -290,6 +290,28 @@ TEST(FindTraces, FolderOfProfilerTracesGivesThose) {
   EXPECT_EQ(found->size(), 2u);
 }
 
+TEST(FindTraces, ContentDecidesAndNamesAreForWhatIsDamaged) {
+  const std::string folder = test::FreshFolder();
+  std::ofstream(folder + "/readme") << "Traces of a run.";
+  std::ofstream(folder + "/peaks.toml") << "[device]";
+  EXPECT_FALSE(FindTraces(folder).ok());
+  std::filesystem::create_directories(folder + "/run/rank1");
+  std::ofstream(folder + "/run/rank1/a") << " {\"traceEvents\": []}";
+  std::ofstream(folder + "/run/rank1/b") << "SQLite format 3";
+  std::ofstream(folder + "/run/rank1/c") << "\x1f\x8b";
+  std::ofstream(folder + "/run/rank1/d.json") << "";
+  std::ofstream(folder + "/run/rank1/e") << "";
+  const absl::StatusOr<std::vector<std::string>> deep = FindTraces(folder);
+  ASSERT_TRUE(deep.ok()) << deep.status();
+  EXPECT_EQ(*deep,
+            (std::vector<std::string>{folder + "/run/rank1/a", folder + "/run/rank1/b",
+                                      folder + "/run/rank1/c", folder + "/run/rank1/d.json"}));
+  { NativeTrace file(folder + "/odd-name"); }
+  const absl::StatusOr<std::vector<std::string>> native = FindTraces(folder);
+  ASSERT_TRUE(native.ok()) << native.status();
+  EXPECT_EQ(*native, (std::vector<std::string>{folder + "/odd-name"}));
+}
+
 TEST(FindTraces, NothingThereIsOneClearLine) {
   const std::string folder = test::FreshFolder();
   const absl::StatusOr<std::vector<std::string>> empty = FindTraces(folder);

@@ -4,7 +4,8 @@
 #include <rapidjson/document.h>
 
 #include "report/analyze/analyze.h"
-#include "report/import/kineto.h"
+#include "report/analyze/mfu.h"
+#include "report/import/import.h"
 #include "tests/report/import_reference.h"
 
 namespace mfutrace::report {
@@ -20,17 +21,23 @@ TEST(ReferenceAnalyze, SplitsStepsAndFlopsAreThoseOfTheReference) {
   }
   uint32_t files = 0;
   uint32_t steps = 0;
+  uint32_t mfus = 0;
   for (const auto& entry : expected["kineto"].GetObject()) {
     const std::string name = entry.name.GetString();
     const rapidjson::Value& truth = entry.value;
-    // Archives hold one trace a rank: the import tests cover those.
-    if (name.find("::") != std::string::npos) continue;
     if (truth["devices_in_trace"].MemberCount() != 1) continue;
-    const absl::StatusOr<std::vector<Timeline>> timelines = ImportKineto(TracePath(name));
+    // Archives hold one trace a rank.
+    const absl::StatusOr<std::vector<Timeline>> timelines =
+        ImportTrace(TracePath(name.substr(0, name.find("::"))));
     ASSERT_TRUE(timelines.ok()) << timelines.status();
-    ASSERT_EQ(timelines->size(), 1u) << name;
     Analyzer analyzer({});
-    analyzer.Add(timelines->front());
+    int found = 0;
+    for (const Timeline& timeline : *timelines) {
+      if (timeline.path != TracePath(name)) continue;
+      analyzer.Add(timeline);
+      ++found;
+    }
+    ASSERT_EQ(found, 1) << name;
     const absl::StatusOr<RunResult> result = analyzer.Finish();
     ASSERT_TRUE(result.ok()) << result.status();
     SCOPED_TRACE(name);
@@ -53,6 +60,17 @@ TEST(ReferenceAnalyze, SplitsStepsAndFlopsAreThoseOfTheReference) {
       exposed_ns += communicator.exposed_ns.value_or(0);
     }
     EXPECT_EQ(exposed_ns, split.exposed_ns);
+    for (const rapidjson::Value& group : truth["communicators"].GetArray()) {
+      const std::string id = group["pg"].GetString();
+      const CommunicatorResult* row = nullptr;
+      for (const CommunicatorResult& communicator : result->communicators) {
+        const std::string own = communicator.id.substr(0, communicator.id.find(':'));
+        if (own == (id == "None" ? "unknown" : id)) row = &communicator;
+      }
+      ASSERT_NE(row, nullptr) << id;
+      EXPECT_EQ(row->time_ns, Ns(group, "union_ns"));
+      EXPECT_EQ(row->exposed_touch_ns, Ns(group, "exposed_ns"));
+    }
 
     const uint64_t flop = truth["flops"]["total"].GetUint64();
     if (flop == 0) {
@@ -60,6 +78,23 @@ TEST(ReferenceAnalyze, SplitsStepsAndFlopsAreThoseOfTheReference) {
       EXPECT_FALSE(result->run.mfu.has_value());
     } else {
       EXPECT_EQ(result->run.flop.full_attention, Flop(flop));
+      // MFU as the reference has it: all FLOPs over the 16-bit peak of the GPU.
+      const rapidjson::Value& mfu = truth["mfu"];
+      const auto tflop = static_cast<double>(flop) / 1e12;
+      const double tflop_per_s = tflop / (static_cast<double>(split.window_ns) / 1e9);
+      if (mfu.HasMember("achieved_tflops_over_window")) {
+        EXPECT_NEAR(tflop_per_s, mfu["achieved_tflops_over_window"].GetDouble(), 1e-9);
+        EXPECT_NEAR(tflop / (static_cast<double>(*split.compute_ns) / 1e9),
+                    mfu["achieved_tflops_over_compute_union"].GetDouble(), 1e-9);
+      }
+      const std::optional<Peak> peak = PeakTable({}, {}).Find(result->gpu, shapes::PeakRate::kF16);
+      if (peak.has_value() && mfu.HasMember("peak_16bit_dense_tflops")) {
+        const double peak_tflop_per_s = static_cast<double>(peak->flop_per_s) / 1e12;
+        EXPECT_NEAR(peak_tflop_per_s, mfu["peak_16bit_dense_tflops"].GetDouble(), 1e-9);
+        EXPECT_NEAR(tflop_per_s / peak_tflop_per_s * 100,
+                    mfu["mfu_pct_of_16bit_dense_peak_over_window"].GetDouble(), 1e-9);
+        ++mfus;
+      }
     }
 
     if (truth["steps_cpu"].Empty()) continue;
@@ -78,9 +113,10 @@ TEST(ReferenceAnalyze, SplitsStepsAndFlopsAreThoseOfTheReference) {
       ++steps;
     }
   }
-  std::printf("compared %u traces and %u steps\n", files, steps);
-  EXPECT_GE(files, 10u);
-  EXPECT_GE(steps, 20u);
+  std::printf("compared %u traces, %u steps and %u MFUs\n", files, steps, mfus);
+  EXPECT_GE(files, 18u);
+  EXPECT_GE(steps, 28u);
+  EXPECT_GE(mfus, 13u);
 }
 
 }  // namespace

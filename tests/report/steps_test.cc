@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <random>
 
-#include "report/import/kineto.h"
+#include "report/import/import.h"
 #include "tests/report/import_reference.h"
 
 namespace mfutrace::report {
@@ -220,7 +220,7 @@ TEST(Period, RealTracesHaveThePeriodTheirProfilerStepsSay) {
     const std::string key = entry.name.GetString();
     const auto file = files.find(key.substr(key.rfind('/') + 1));
     if (file == files.end()) continue;
-    const absl::StatusOr<std::vector<Timeline>> timelines = ImportKineto(TracePath(file->second));
+    const absl::StatusOr<std::vector<Timeline>> timelines = ImportTrace(TracePath(file->second));
     ASSERT_TRUE(timelines.ok()) << timelines.status();
     const Timeline* timeline = &timelines->front();
     for (const Timeline& other : *timelines) {
@@ -238,6 +238,7 @@ TEST(Period, RealTracesHaveThePeriodTheirProfilerStepsSay) {
     const std::optional<Period> period = FindPeriod(tokens);
     ASSERT_TRUE(period.has_value()) << key;
     EXPECT_EQ(period->lag, entry.value["truth_kernels_per_step"][0].GetUint()) << key;
+    EXPECT_EQ(period->lag, entry.value["lagmatch"][0].GetUint()) << key;
     ++compared;
   }
   EXPECT_EQ(compared, files.size());

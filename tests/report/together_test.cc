@@ -9,7 +9,7 @@
 
 #include "report/analyze/analyze.h"
 #include "report/analyze/ranks.h"
-#include "report/import/kineto.h"
+#include "report/import/import.h"
 #include "tests/report/cluster.h"
 #include "tests/report/import_reference.h"
 
@@ -288,7 +288,7 @@ TEST(ReferenceTogether, WaitAndTransferOfEightRanksAreThoseOfTheReference) {
   }
   const rapidjson::Value& truth = expected["cross_rank"][0];
   const absl::StatusOr<std::vector<Timeline>> timelines =
-      ImportKineto(TracePath("param__dlrm_kineto.tar.gz"));
+      ImportTrace(TracePath("param__dlrm_kineto.tar.gz"));
   ASSERT_TRUE(timelines.ok()) << timelines.status();
   ASSERT_EQ(timelines->size(), 8u);
   std::vector<DeviceSummary> devices = SummariesOf(*timelines);
@@ -321,7 +321,7 @@ TEST(ReferenceTogether, SampledTracesAreRefusedWithAReason) {
   std::vector<Timeline> timelines;
   for (const char* name : {"holistictraceanalysis__sampled_rank-0.json.gz",
                            "holistictraceanalysis__sampled_rank-1.json.gz"}) {
-    absl::StatusOr<std::vector<Timeline>> one = ImportKineto(TracePath(name));
+    absl::StatusOr<std::vector<Timeline>> one = ImportTrace(TracePath(name));
     if (!one.ok()) GTEST_SKIP() << "no reference traces under " << MFU_SHARED_DIR << "/traces";
     for (Timeline& timeline : *one) timelines.push_back(std::move(timeline));
   }
