@@ -135,5 +135,31 @@ class Lifecycle(harness.JobTest):
             self.assertEqual(trace.counters["nccl_windows_registered"], 2)
 
 
+class NonBlocking(harness.JobTest):
+    def test_calls_are_recorded_though_they_are_launched_later(self):
+        run = self.assert_same_as_without("nccl_non_blocking", ranks=RANKS,
+                                          env={"MFUTRACE_TIMING": "events"})
+        self.assertEqual(run.status, 0, run)
+        members = by_id(run.traces)
+        sizes = sorted((len(m), m[0][1].name) for m in members.values())
+        self.assertEqual(sizes, [(2, ""), (2, ""), (4, "patient")])
+        world = next(key for key, m in members.items() if len(m) == RANKS)
+        for key, its_members in members.items():
+            self.assertEqual(sorted(record.rank for _, record in its_members),
+                             list(range(len(its_members))))
+            self.assertEqual({record.size for _, record in its_members}, {len(its_members)})
+            self.assertEqual({record.parent_id for _, record in its_members},
+                             {0 if key == world else world})
+        for trace in run.traces:
+            logged = Counter((op.function, truth.numbers(op)["count"]) for op in run.log
+                             if op.pid == trace.pid and op.kind == "collective")
+            called = [trace.collectives[call.signature] for call in trace.calls]
+            self.assertEqual(Counter((s.entry, s.count) for s in called), logged)
+            self.assertEqual(len(called), 8)
+            # Launched by another thread, after the brackets would have closed.
+            self.assertTrue(all(call.gpu_begin is None for call in trace.calls))
+            self.assertEqual(trace.counters.get("collectives_on_unknown_communicators", 0), 0)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -139,6 +139,24 @@ class Processes(harness.JobTest):
         self.assertGreater(daemon.trace.total_calls(), 100)
         self.assertLessEqual(daemon.trace.total_calls(), logged + 1)
 
+    def test_workers_of_python(self):
+        script = harness.SOURCE / "tests/jobs/python_workers.py"
+        env = {**FAST_FLUSH, "PYTHONDONTWRITEBYTECODE": "1"}
+        for how, calls in (("fork", [10, 20, 30]), ("spawn", [10, 20, 30]), ("idle", [30])):
+            with self.subTest(how):
+                bare, run = (self.bench.run([harness.sys.executable, script, how], preload=preload,
+                                            env=env) for preload in (False, True))
+                self.assertEqual((run.status, run.stdout, run.stderr),
+                                 (0, b"failures 0, workers [0, 0]\n", b""))
+                self.assertEqual((run.status, run.stdout, run.stderr),
+                                 (bare.status, bare.stdout, bare.stderr))
+                self.assertEqual(sorted(trace.total_calls() for trace in run.traces), calls)
+                self.assertEqual({trace.damage for trace in run.traces}, {""})
+                self.assertEqual(len({trace.pid for trace in run.traces}), len(calls))
+                # Forked workers end by os._exit, which runs no handler.
+                ended = [trace.total_calls() for trace in run.traces if trace.end is not None]
+                self.assertEqual(sorted(ended), [30] if how == "fork" else calls)
+
     def test_children_that_the_preload_cannot_follow(self):
         child = self.bench.folder / "setuid-true"
         shutil.copy(shutil.which("true"), child)

@@ -76,7 +76,9 @@ std::string RendezvousPath(const std::string& rendezvous, const Ranks& ranks) {
   std::exit(2);
 }
 
-ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous) {
+namespace {
+
+ncclUniqueId SharedId(const Ranks& ranks, const std::string& rendezvous) {
   ncclUniqueId id;
   if (ranks.rank == 0) {
     Check(ncclGetUniqueId(&id));
@@ -84,9 +86,22 @@ ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous) {
   } else {
     id = AwaitUniqueId(rendezvous);
   }
+  return id;
+}
+
+}  // namespace
+
+ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous) {
+  const ncclUniqueId id = SharedId(ranks, rendezvous);
   ncclComm_t world = nullptr;
   Check(ncclCommInitRank(&world, ranks.world, id, ranks.rank));
   return world;
+}
+
+ncclResult_t JoinWorldWith(ncclConfig_t config, const Ranks& ranks, const std::string& rendezvous,
+                           ncclComm_t* world) {
+  const ncclUniqueId id = SharedId(ranks, rendezvous);
+  return ncclCommInitRankConfig(world, ranks.world, id, ranks.rank, &config);
 }
 
 ncclComm_t Split(ncclComm_t parent, int color, int key, int size, const char* name) {

@@ -26,6 +26,10 @@ void UseOwnGpu(const Ranks& ranks);
 // others wait for the file for at most a minute.
 ncclComm_t JoinWorld(const Ranks& ranks, const std::string& rendezvous);
 
+// The same with a configuration; the answer is NCCL's.
+ncclResult_t JoinWorldWith(ncclConfig_t config, const Ranks& ranks, const std::string& rendezvous,
+                           ncclComm_t* world);
+
 // `rendezvous` if it says something, else RENDEZVOUS_FILE of the environment, else a message and
 // exit.
 std::string RendezvousPath(const std::string& rendezvous, const Ranks& ranks);

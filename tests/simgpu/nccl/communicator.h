@@ -44,7 +44,8 @@ struct Communicator {
   uint64_t shrinks = 0;
   std::atomic<bool> revoked{false};
   std::atomic<bool> aborted{false};
-  std::atomic<ncclResult_t> async_error{ncclSuccess};
+  std::atomic<ncclResult_t> async_error{ncclSuccess};  // or in progress, on a thread of ours
+  bool is_blocking = true;
   // With the engine's lock held:
   OpRef last_op;
   uint64_t launches = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "nccl/profiler.h"
@@ -70,6 +71,44 @@ ncclResult_t LaunchCalls(Pending pending) {
   return ncclUnhandledCudaError;
 }
 
+// What a group does at its end.
+struct GroupWork {
+  std::vector<Construction> constructions;
+  std::vector<Pending> calls;
+};
+
+ncclResult_t Run(GroupWork work) {
+  ncclResult_t result = ncclSuccess;
+  for (const Construction& c : work.constructions) {
+    const ncclResult_t status = c.prepare();
+    if (status != ncclSuccess) result = status;
+  }
+  for (const Construction& c : work.constructions) {
+    const ncclResult_t status = result == ncclSuccess ? c.finish() : result;
+    if (status != ncclSuccess) result = status;
+  }
+  for (Pending& pending : work.calls) {
+    const ncclResult_t status = LaunchCalls(std::move(pending));
+    if (status != ncclSuccess) result = status;
+  }
+  return result;
+}
+
+ncclResult_t Start(GroupWork work) {
+  std::vector<CommunicatorRef> members;
+  for (const Construction& c : work.constructions) members.push_back(c.owner);
+  for (const Pending& pending : work.calls) members.push_back(pending.communicator);
+  const bool is_blocking = std::all_of(members.begin(), members.end(),
+                                       [](const CommunicatorRef& c) { return c->is_blocking; });
+  if (is_blocking) return Run(std::move(work));
+  for (const CommunicatorRef& member : members) member->async_error = ncclInProgress;
+  std::thread([members, its_work = std::move(work)] {
+    const ncclResult_t result = Run(its_work);
+    for (const CommunicatorRef& member : members) member->async_error = result;
+  }).detach();
+  return ncclInProgress;
+}
+
 }  // namespace
 
 ncclResult_t Fail(ncclResult_t result, const std::string& why) {
@@ -90,26 +129,12 @@ ncclResult_t EndGroup() {
   Group& group = Mine();
   if (group.depth == 0) return Fail(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
   if (--group.depth > 0) return ncclSuccess;
-  ncclResult_t result = std::exchange(group.error, ncclSuccess);
-  const std::vector<Construction> constructions = std::exchange(group.constructions, {});
+  const ncclResult_t error = std::exchange(group.error, ncclSuccess);
+  std::vector<Construction> constructions = std::exchange(group.constructions, {});
   std::vector<Pending> calls = std::exchange(group.calls, {});
   group.profiled.EndBegins();
-  if (result != ncclSuccess) {
-    group.profiled.Ended();
-    return result;
-  }
-  for (const Construction& c : constructions) {
-    const ncclResult_t status = c.prepare();
-    if (status != ncclSuccess) result = status;
-  }
-  for (const Construction& c : constructions) {
-    const ncclResult_t status = result == ncclSuccess ? c.finish() : result;
-    if (status != ncclSuccess) result = status;
-  }
-  for (Pending& pending : calls) {
-    const ncclResult_t status = LaunchCalls(std::move(pending));
-    if (status != ncclSuccess) result = status;
-  }
+  const ncclResult_t result =
+      error != ncclSuccess ? error : Start({std::move(constructions), std::move(calls)});
   group.profiled.Ended();
   return result;
 }
@@ -130,7 +155,7 @@ ncclResult_t AddCall(const CommunicatorRef& communicator, const Element& element
   group.profiled.OnCall(*communicator, element, group.depth + 1);
   if (group.depth == 0) {
     group.profiled.EndBegins();
-    const ncclResult_t status = LaunchCalls({communicator, {element}});
+    const ncclResult_t status = Start({{}, {{communicator, {element}}}});
     group.profiled.Ended();
     return status;
   }
@@ -150,8 +175,7 @@ ncclResult_t AddConstruction(Construction construction) {
     group.constructions.push_back(std::move(construction));
     return ncclSuccess;
   }
-  if (const ncclResult_t status = construction.prepare(); status != ncclSuccess) return status;
-  return construction.finish();
+  return Start({{std::move(construction)}, {}});
 }
 
 }  // namespace simgpu

@@ -44,7 +44,7 @@ ncclResult_t FinishJoin(const CommunicatorRef& communicator) {
 }
 
 ncclResult_t Init(ncclComm_t* result, int size, const ncclUniqueId& id, int rank, int device,
-                  const char* name) {
+                  const char* name, bool is_blocking = true) {
   if (result == nullptr) return Fail(ncclInvalidArgument, "no place for the communicator");
   *result = nullptr;
   Ticket ticket;
@@ -68,8 +68,9 @@ ncclResult_t Init(ncclComm_t* result, int size, const ncclUniqueId& id, int rank
   if (made == nullptr) return Fail(ncclSystemError, why);
   if (!made->meeting->Join(rank))
     return Fail(ncclInvalidUsage, "two processes claim the same rank");
+  made->is_blocking = is_blocking;
   *result = Publish(made);
-  return AddConstruction({[] { return ncclSuccess; }, [made] { return FinishJoin(made); }});
+  return AddConstruction({made, [] { return ncclSuccess; }, [made] { return FinishJoin(made); }});
 }
 
 // The wishes of all ranks for the `number`-th split, by rank; empty after the timeout.
@@ -115,13 +116,14 @@ ncclResult_t Split(const CommunicatorRef& parent, int color, int key, ncclComm_t
                   parent->device, label.c_str(), &why);
     if (*child == nullptr) return Fail(ncclSystemError, why);
     if (!(*child)->meeting->Join((*child)->rank)) return Fail(ncclInternalError, "rank taken");
+    (*child)->is_blocking = parent->is_blocking;
     *result = Publish(*child);
     return ncclSuccess;
   };
   const auto finish = [=]() -> ncclResult_t {
     return *child == nullptr ? ncclSuccess : FinishJoin(*child);
   };
-  return AddConstruction({prepare, finish});
+  return AddConstruction({parent, prepare, finish});
 }
 
 ncclResult_t Shrink(const CommunicatorRef& parent, const std::vector<int>& excluded,
@@ -142,7 +144,7 @@ ncclResult_t Shrink(const CommunicatorRef& parent, const std::vector<int>& exclu
   if (made == nullptr) return Fail(ncclSystemError, why);
   if (!made->meeting->Join(rank)) return Fail(ncclInternalError, "rank taken");
   *result = Publish(made);
-  return AddConstruction({[] { return ncclSuccess; }, [made] { return FinishJoin(made); }});
+  return AddConstruction({made, [] { return ncclSuccess; }, [made] { return FinishJoin(made); }});
 }
 
 bool ConfigValid(const ncclConfig_t* config) {
@@ -157,6 +159,7 @@ const char* NameIn(const ncclConfig_t* config) {
 
 // Waits for what was launched; a communicator's end is felt only by its handle.
 ncclResult_t Drain(const CommunicatorRef& communicator) {
+  while (communicator->async_error == ncclInProgress) usleep(100);
   return FindApi()->Wait(&communicator->last_op) == CUDA_SUCCESS ? ncclSuccess
                                                                  : communicator->async_error.load();
 }
@@ -195,7 +198,8 @@ SIM_NCCL(ncclResult_t, ncclCommInitRankConfig,
   if (config != nullptr && !simgpu::ConfigValid(config)) {
     return Fail(ncclInvalidArgument, "the configuration was not made with NCCL_CONFIG_INITIALIZER");
   }
-  return simgpu::Init(comm, nranks, id, rank, -1, simgpu::NameIn(config));
+  return simgpu::Init(comm, nranks, id, rank, -1, simgpu::NameIn(config),
+                      config == nullptr || config->blocking != 0);
 }
 
 SIM_NCCL(ncclResult_t, ncclCommInitRankScalable,
