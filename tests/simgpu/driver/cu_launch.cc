@@ -1,5 +1,5 @@
-// libcuda.so.1: modules and kernel launches. Kernels do nothing; they last as long as the model
-// says.
+// libcuda.so.1: modules, libraries and kernel launches. Kernels do nothing; they last as long as
+// the model says. A library is a module that belongs to no context, a CUkernel a function of it.
 //
 // A kernel called "spin_<ns>" lasts exactly that long, unscaled: what timing tests launch. Any
 // other one is taken to read and write eight bytes a thread.
@@ -88,26 +88,51 @@ CUresult Launch(const char* api, CUfunction handle, const unsigned (&grid)[3],
   return EnqueueOn({stream}, std::move(work));
 }
 
-}  // namespace
-}  // namespace simgpu
-
-using simgpu::Entered;
-using simgpu::FindFunction;
-using simgpu::Function;
-using simgpu::Launch;
-using simgpu::Module;
-using simgpu::Modules;
-
-extern "C" {
-
-CUresult CUDAAPI cuModuleLoadData(CUmodule* module, const void* image) {
-  const Entered entered(true);
+// Modules belong to the current context, libraries to none.
+CUresult Load(CUmodule* module, const void* image, bool needs_context) {
+  const Entered entered(needs_context);
   if (entered.status()) return entered.status();
   if (module == nullptr || image == nullptr) return CUDA_ERROR_INVALID_VALUE;
   auto* made = new Module;
   Modules().insert(made);
   *module = reinterpret_cast<CUmodule>(made);
   return CUDA_SUCCESS;
+}
+
+CUresult Unload(CUmodule module, bool needs_context) {
+  const Entered entered(needs_context);
+  if (entered.status()) return entered.status();
+  return Modules().erase(reinterpret_cast<Module*>(module)) != 0 ? CUDA_SUCCESS
+                                                                 : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult GetFunction(CUfunction* function, CUmodule handle, const char* name, bool needs_context) {
+  const Entered entered(needs_context);
+  if (entered.status()) return entered.status();
+  if (function == nullptr || name == nullptr || *name == '\0') return CUDA_ERROR_INVALID_VALUE;
+  auto* module = reinterpret_cast<Module*>(handle);
+  if (Modules().count(module) == 0) return CUDA_ERROR_INVALID_HANDLE;
+  Function& made = module->functions[name];
+  made.name = name;
+  *function = reinterpret_cast<CUfunction>(&made);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+}  // namespace simgpu
+
+using simgpu::Entered;
+using simgpu::FindFunction;
+using simgpu::Function;
+using simgpu::GetFunction;
+using simgpu::Launch;
+using simgpu::Load;
+using simgpu::Unload;
+
+extern "C" {
+
+CUresult CUDAAPI cuModuleLoadData(CUmodule* module, const void* image) {
+  return Load(module, image, true);
 }
 
 CUresult CUDAAPI cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, CUjit_option*,
@@ -123,23 +148,10 @@ CUresult CUDAAPI cuModuleLoad(CUmodule* module, const char* path) {
   return cuModuleLoadData(module, path);
 }
 
-CUresult CUDAAPI cuModuleUnload(CUmodule module) {
-  const Entered entered(true);
-  if (entered.status()) return entered.status();
-  return Modules().erase(reinterpret_cast<Module*>(module)) != 0 ? CUDA_SUCCESS
-                                                                 : CUDA_ERROR_INVALID_HANDLE;
-}
+CUresult CUDAAPI cuModuleUnload(CUmodule module) { return Unload(module, true); }
 
-CUresult CUDAAPI cuModuleGetFunction(CUfunction* function, CUmodule handle, const char* name) {
-  const Entered entered(true);
-  if (entered.status()) return entered.status();
-  if (function == nullptr || name == nullptr || *name == '\0') return CUDA_ERROR_INVALID_VALUE;
-  auto* module = reinterpret_cast<Module*>(handle);
-  if (Modules().count(module) == 0) return CUDA_ERROR_INVALID_HANDLE;
-  Function& made = module->functions[name];
-  made.name = name;
-  *function = reinterpret_cast<CUfunction>(&made);
-  return CUDA_SUCCESS;
+CUresult CUDAAPI cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
+  return GetFunction(function, module, name, true);
 }
 
 CUresult CUDAAPI cuFuncGetName(const char** name, CUfunction handle) {
@@ -163,6 +175,52 @@ CUresult CUDAAPI cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction
   if (entered.status()) return entered.status();
   if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *value = 0;
+  return FindFunction(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
+CUresult CUDAAPI cuLibraryLoadData(CUlibrary* library, const void* code, CUjit_option*, void**,
+                                   unsigned, CUlibraryOption*, void**, unsigned) {
+  return Load(reinterpret_cast<CUmodule*>(library), code, false);
+}
+
+CUresult CUDAAPI cuLibraryLoadFromFile(CUlibrary* library, const char* path, CUjit_option*, void**,
+                                       unsigned, CUlibraryOption*, void**, unsigned) {
+  return Load(reinterpret_cast<CUmodule*>(library), path, false);
+}
+
+CUresult CUDAAPI cuLibraryUnload(CUlibrary library) {
+  return Unload(reinterpret_cast<CUmodule>(library), false);
+}
+
+CUresult CUDAAPI cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) {
+  return GetFunction(reinterpret_cast<CUfunction*>(kernel), reinterpret_cast<CUmodule>(library),
+                     name, false);
+}
+
+CUresult CUDAAPI cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
+  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *function = reinterpret_cast<CUfunction>(kernel);
+  return FindFunction(*function) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
+CUresult CUDAAPI cuKernelGetName(const char** name, CUkernel kernel) {
+  return cuFuncGetName(name, reinterpret_cast<CUfunction>(kernel));
+}
+
+CUresult CUDAAPI cuKernelGetAttribute(int* value, CUfunction_attribute attribute, CUkernel kernel,
+                                      CUdevice) {
+  return cuFuncGetAttribute(value, attribute, reinterpret_cast<CUfunction>(kernel));
+}
+
+CUresult CUDAAPI cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
+                                      CUdevice) {
+  return cuFuncSetAttribute(reinterpret_cast<CUfunction>(kernel), attribute, value);
+}
+
+CUresult CUDAAPI cuOccupancyMaxPotentialClusterSize(int* size, CUfunction handle,
+                                                    const CUlaunchConfig*) {
+  if (size == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *size = 8;  // what every Hopper kernel may have (CUDA programming guide, thread block clusters)
   return FindFunction(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 }
 
