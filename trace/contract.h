@@ -25,9 +25,11 @@ inline constexpr char kRingRecords[] = "MFUTRACE_RING";  // records per thread r
 inline constexpr char kForceEvents[] =
     "MFUTRACE_FORCE_EVENTS";  // 1: also where it serialises streams
 inline constexpr char kDeviceLengths[] =
-    "MFUTRACE_DEVICE_LENGTHS";                      // 1: copy sequence lengths from the device
-inline constexpr char kQuiet[] = "MFUTRACE_QUIET";  // 1: say nothing on stderr
-inline constexpr char kRole[] = "MFUTRACE_ROLE";    // free text, e.g. prefill
+    "MFUTRACE_DEVICE_LENGTHS";                        // 1: copy sequence lengths from the device
+inline constexpr char kSample[] = "MFUTRACE_SAMPLE";  // all | none | ON/PERIOD, e.g. 10s/60s
+inline constexpr char kOverheadBudget[] = "MFUTRACE_OVERHEAD_BUDGET";  // percent of the job's pace
+inline constexpr char kQuiet[] = "MFUTRACE_QUIET";                     // 1: say nothing on stderr
+inline constexpr char kRole[] = "MFUTRACE_ROLE";                       // free text, e.g. prefill
 
 // Of the tool alone: where `run` finds the library, if not beside itself.
 inline constexpr char kLibrary[] = "MFUTRACE_LIBRARY";
@@ -48,6 +50,8 @@ inline constexpr std::string_view kRestart =
     "restart_attempt";  // TORCHELASTIC_RESTART_COUNT, SLURM_RESTART_COUNT
 inline constexpr std::string_view kTimingBackend = "timing";  // count | events
 inline constexpr std::string_view kTimingReason = "timing_reason";
+inline constexpr std::string_view kSample = "sample";  // default | all | none | ON/PERIOD
+inline constexpr std::string_view kOverheadBudget = "overhead_budget";  // percent; off
 inline constexpr std::string_view kVersion = "mfutrace_version";
 inline constexpr std::string_view kDriverVersion =
     "cuda_driver_version";  // cuDriverGetVersion, decimal

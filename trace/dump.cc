@@ -220,12 +220,25 @@ class Dumper : public Visitor {
   }
 
   void OnHostClock(const HostClockRecord& record) override {
-    Line("host_clock monotonic_ns=", record.monotonic_ns, " realtime_ns=", record.realtime_ns);
+    Line("host_clock monotonic_ns=", record.monotonic_ns, " realtime_ns=", record.realtime_ns,
+         " residual_ns=", record.residual_ns);
   }
 
   void OnClockSample(const ClockSampleRecord& record) override {
     Line("clock_sample device=", record.device, " gpu_ns=", record.gpu_ns,
          " host=", record.host_min_ns, "..", record.host_max_ns);
+  }
+
+  void OnWindow(const WindowRecord& record) override {
+    Line("window ", record.number, " ", NameOf(record.event, {"opened", "closed"}), " ",
+         NameOf(record.reason, {"start", "schedule", "size_limit", "exit"}),
+         " monotonic_ns=", record.monotonic_ns, " calls=", record.calls,
+         " length_ns=", record.length_ns);
+  }
+
+  void OnWindowSequence(const WindowSequence& record) override {
+    Line("window ", record.window, " communicator=", record.communicator,
+         " sequence=", record.sequence);
   }
 
   void OnEnd(const EndRecord& record) override {

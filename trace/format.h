@@ -26,7 +26,7 @@
 //
 // Counting. A call is either one call record, or part of one kCounts record (dropped for a full
 // ring, or counted without being recorded). Exact call totals of a file = call records +
-// kCounts.calls.
+// kCounts.calls. kWindows say when calls were recorded; between two windows all are counted only.
 #pragma once
 
 #include <cstddef>
@@ -98,6 +98,8 @@ enum class BlockKind : uint16_t {
   kCompoundMembers = 25,
   kSequenceLengths = 26,
   kLaunchSequences = 27,
+  kWindows = 30,
+  kWindowSequences = 31,
   kForeignKernels = 40,
   kForeignRuns = 41,
 };
@@ -481,8 +483,9 @@ static_assert(sizeof(ForeignRun) == 40);
 struct HostClockRecord {
   int64_t monotonic_ns;
   int64_t realtime_ns;
+  int64_t residual_ns;  // the pair is right to within this; 0 = not told
 };
-static_assert(sizeof(HostClockRecord) == 16);
+static_assert(sizeof(HostClockRecord) == 24);
 
 // Device time gpu_ns lies in [host_min_ns, host_max_ns] of the host's clock. Also the re-anchoring
 // points of the device's epoch.
@@ -494,6 +497,35 @@ struct ClockSampleRecord {
   int64_t host_max_ns;
 };
 static_assert(sizeof(ClockSampleRecord) == 32);
+
+// Recording of calls begins or ends: outside the windows calls are counted only. A file without
+// such records has recorded all the time.
+struct WindowRecord {
+  uint32_t number;  // of the window, from 1; its end has the same
+  uint8_t event;    // WindowEvent
+  uint8_t reason;   // WindowReason
+  uint16_t reserved;
+  int64_t monotonic_ns;
+  uint64_t calls;     // successful intercepted calls of the process until then
+  int64_t length_ns;  // of the window, as planned at its begin; 0 = no end planned
+};
+static_assert(sizeof(WindowRecord) == 32);
+enum class WindowEvent : uint8_t { kOpened = 0, kClosed = 1 };
+enum class WindowReason : uint8_t {
+  kStart = 0,      // of the process
+  kSchedule = 1,   // begins at multiples of the period on the wall clock, on all ranks at once
+  kSizeLimit = 2,  // the file has reached its limit: there will be no other window
+  kExit = 3,
+};
+
+// How many collectives had been called on a communicator when a window opened. Behind the window.
+struct WindowSequence {
+  uint32_t window;        // number
+  uint32_t communicator;  // index
+  uint32_t sequence;
+  uint32_t reserved;
+};
+static_assert(sizeof(WindowSequence) == 16);
 
 enum class EndReason : uint8_t {
   kExit = 0,       // exit() or return from main

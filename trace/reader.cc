@@ -49,6 +49,8 @@ Record TakeRecord(const uint8_t* data, size_t bytes) {
 bool IsKnown(uint16_t kind) {
   return kind >= static_cast<uint16_t>(BlockKind::kStrings) &&
          (kind <= static_cast<uint16_t>(BlockKind::kLaunchSequences) ||
+          kind == static_cast<uint16_t>(BlockKind::kWindows) ||
+          kind == static_cast<uint16_t>(BlockKind::kWindowSequences) ||
           kind == static_cast<uint16_t>(BlockKind::kForeignKernels) ||
           kind == static_cast<uint16_t>(BlockKind::kForeignRuns));
 }
@@ -295,6 +297,10 @@ class Reader {
         return visitor_.OnSequenceLengths(TakeRecord<SequenceLengths>(data, bytes));
       case BlockKind::kLaunchSequences:
         return visitor_.OnLaunchSequence(TakeRecord<LaunchSequence>(data, bytes));
+      case BlockKind::kWindows:
+        return visitor_.OnWindow(TakeRecord<WindowRecord>(data, bytes));
+      case BlockKind::kWindowSequences:
+        return visitor_.OnWindowSequence(TakeRecord<WindowSequence>(data, bytes));
       case BlockKind::kForeignKernels:
         return visitor_.OnForeignKernels(TakeRecord<ForeignKernels>(data, bytes));
       case BlockKind::kForeignRuns:

@@ -60,6 +60,8 @@ class Visitor {
   virtual void OnCounter(const CounterRecord&) {}
   virtual void OnHostClock(const HostClockRecord&) {}
   virtual void OnClockSample(const ClockSampleRecord&) {}
+  virtual void OnWindow(const WindowRecord&) {}
+  virtual void OnWindowSequence(const WindowSequence&) {}
   virtual void OnEnd(const EndRecord&) {}
 };
 

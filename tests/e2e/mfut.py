@@ -18,6 +18,7 @@ PREFIX = struct.Struct("<qqii")
  HOST_CLOCK, CLOCK_SAMPLES, END, MATRIX_SIGNATURES, ATTENTION_SIGNATURES, CONVOLUTION_SIGNATURES,
  RNN_SIGNATURES, COMPOUND_SIGNATURES, COMPOUND_MEMBERS, SEQUENCE_LENGTHS) = range(1, 27)
 
+WINDOWS, WINDOW_SEQUENCES = 30, 31
 CAPTURED, GROUPED = 1, 2
 DTYPE_BYTES = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 11: 8, 12: 4, 13: 2, 14: 1, 16: 8, 17: 4, 18: 2,
                19: 1, 21: 16, 22: 8, 23: 4, 24: 4}
@@ -46,6 +47,7 @@ Collective = namedtuple("Collective", "id entry count communicator peer kind dty
 Call = namedtuple("Call", "signature lane flags host_begin host_end gpu_begin gpu_end sequence "
                           "is_collective")
 Counted = namedtuple("Counted", "signature device calls host_begin host_end reason flags")
+Window = namedtuple("Window", "number event reason monotonic calls length sequences")
 ClockSample = namedtuple("ClockSample", "device gpu host_min host_max")
 End = namedtuple("End", "monotonic calls reason")
 
@@ -83,6 +85,7 @@ class Trace:
         self.attentions, self.convolutions, self.rnns, self.lengths = {}, {}, {}, {}
         self.calls, self.counted, self.counters = [], [], {}
         self.host_clock, self.clock_samples = [], []
+        self.windows = []
         self.end = None
         self.damage = ""
         self.unknown_blocks = 0
@@ -213,7 +216,14 @@ class Trace:
             for name, _, value in records("<IIQ"):
                 self.counters[text(name)] = value
         elif kind == HOST_CLOCK:
-            self.host_clock.extend(records("<qq"))
+            self.host_clock.extend(records("<qqq"))
+        elif kind == WINDOWS:
+            for number, event, reason, at, calls, length in records("<IBB2xqQq"):
+                self.windows.append(Window(number, event, reason, at, calls, length, {}))
+        elif kind == WINDOW_SEQUENCES:
+            for window, communicator, sequence in records("<III4x"):
+                assert self.windows[-1].number == window and communicator in self.communicators
+                self.windows[-1].sequences[communicator] = sequence
         elif kind == CLOCK_SAMPLES:
             for r in records("<iIqqq"):
                 self.clock_samples.append(ClockSample(r[0], *r[2:]))
