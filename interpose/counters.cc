@@ -26,6 +26,10 @@ uint64_t ValueOf(Counter counter) {
   return g_counters[static_cast<uint32_t>(counter)].load(std::memory_order_relaxed);
 }
 
+void SetCounter(Counter counter, uint64_t value) {
+  g_counters[static_cast<uint32_t>(counter)].store(value, std::memory_order_relaxed);
+}
+
 const char* NameOf(Counter counter) { return kNames[static_cast<uint32_t>(counter)]; }
 
 void ResetCounters() {

@@ -37,7 +37,12 @@ namespace mfutrace::interpose {
   X(UntimedNoKernel, "untimed_no_kernel_seen")                    \
   X(NcclBuffers, "nccl_buffers_registered")                       \
   X(NcclWindows, "nccl_windows_registered")                       \
-  X(PluginCalls, "nccl_calls_seen_by_profiler_plugin")
+  X(PluginCalls, "nccl_calls_seen_by_profiler_plugin")            \
+  X(TimedCostPpm, "timed_cost_ppm")                               \
+  X(ProbedCalls, "own_cost_probed_calls")                         \
+  X(ProbedNs, "own_cost_probed_ns")                               \
+  X(EventGpuNs, "event_gpu_ns")                                   \
+  X(EventResolutionNs, "event_resolution_ns")
 
 enum class Counter : uint8_t {
 #define MFU_COUNTER_ENUM(name, text) k##name,

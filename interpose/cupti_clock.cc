@@ -197,6 +197,24 @@ void StartCupti(Flusher& flusher) {
   session.clock.backend.store(TimingBackend::kCupti, std::memory_order_release);
 }
 
+void ResumeCupti(Flusher& flusher) {
+  Session& session = *flusher.session;
+  CuptiClock& clock = session.cupti;
+  const cupti::Door* door = DoorOf(session);
+  if (door == nullptr || clock.is_running) return;
+  const char* refusal = door->start();
+  if (refusal != nullptr) {
+    session.clock.reason = refusal;
+    session.clock.backend.store(
+        session.options.has_one_connection ? TimingBackend::kCount : TimingBackend::kEvents,
+        std::memory_order_release);
+    return;
+  }
+  clock.is_running = true;
+  clock.sampled_at_ns = 0;
+  clock.taken_at_ns = MonotonicNs();
+}
+
 void FlushCupti(Flusher& flusher, bool is_last) {
   CuptiClock& clock = flusher.session->cupti;
   if (!clock.is_running) return;

@@ -52,6 +52,8 @@ void ReleaseTicket(Session& session, uint32_t pair);
 
 // The flusher's. StartCupti does nothing where it is not wanted or has been tried.
 void StartCupti(Flusher& flusher);
+// Starts again after StopCupti, at the begin of a window.
+void ResumeCupti(Flusher& flusher);
 // Asks for what has come; `is_last` for everything. Call before tickets are read.
 void FlushCupti(Flusher& flusher, bool is_last);
 void StopCupti(Flusher& flusher);

@@ -25,6 +25,9 @@ namespace mfutrace::interpose {
 namespace {
 
 constexpr int64_t kMinuteNs = 60'000'000'000;
+constexpr int64_t kSecondNs = 1'000'000'000;
+// How long CUPTI goes on for work that a closed window has left behind.
+constexpr int64_t kCuptiTailNs = 2'000'000'000;
 // How long the last round waits for GPU work that is still running.
 constexpr int64_t kLastRoundNs = 100'000'000;
 constexpr int64_t kPollNs = 1'000'000;
@@ -54,36 +57,6 @@ void Fail(Flusher& flusher, const char* what, Saying saying) {
   text.Add(": ").Add(ReasonOf(flusher.writer.last_errno(), buffer, sizeof buffer));
   Say(saying, what, flusher.path, text.c_str());
   StopObserving();
-}
-
-// At the first round that has a call: processes that make none leave no file.
-bool OpenTrace(Flusher& flusher) {
-  if (flusher.is_open) return true;
-  if (flusher.has_failed) return false;
-  Session& session = *flusher.session;
-  // Two sessions of one process (fork without exec gives a new pid) cannot start in the same
-  // nanosecond; a name that is taken all the same is another machine's with this host name.
-  for (int64_t attempt = 0; attempt < 16; ++attempt) {
-    Text path(flusher.path, sizeof flusher.path);
-    path.Add(session.options.folder).Add("/").Add(session.process.host).Add(".");
-    path.Add(int64_t{session.process.pid}).Add(".").Add(session.start_realtime_ns + attempt);
-    path.Add(trace::kFileSuffix.data(), trace::kFileSuffix.size());
-    if (attempt == 0) MakeFolders(flusher.path);
-    flusher.is_open = flusher.writer.Open(flusher.path, static_cast<uint32_t>(session.process.pid),
-                                          session.start_monotonic_ns, session.start_realtime_ns,
-                                          session.options.max_file_bytes);
-    if (flusher.is_open || flusher.writer.last_errno() != EEXIST) break;
-  }
-  if (!flusher.is_open) {
-    Fail(flusher, "no trace: cannot create", Saying::kNoTrace);
-    return false;
-  }
-  WriteProcessFacts(session.process, flusher.writer);
-  WriteHostClock(flusher);
-  flusher.counts_since_ns = session.start_monotonic_ns;
-  flusher.limited_since_ns = session.start_monotonic_ns;
-  flusher.limited_written_ns = MonotonicNs();
-  return true;
 }
 
 // Room for `more` records at the end; false without memory.
@@ -141,7 +114,10 @@ void StageFinished(Flusher& flusher, ThreadState& thread, bool give_up) {
       is_timed = state == PairState::kTimed;
       ReleasePair(*flusher.session, record.pair);
     }
-    Stage(flusher, record, is_timed, begin_ns, end_ns);
+    if ((record.flags & RingRecord::kIsCounted) == 0 ||
+        !flusher.session->untimed.TryAdd(record.signature, record.device, record.flags & 0xff)) {
+      Stage(flusher, record, is_timed, begin_ns, end_ns);
+    }
     ++backlog.begin;
   }
 }
@@ -206,16 +182,6 @@ bool DrainThreads(Flusher& flusher, bool give_up) {
   return has_unfinished;
 }
 
-uint64_t TotalCalls(Session& session) {
-  uint64_t calls = session.calls_elsewhere.load(std::memory_order_relaxed);
-  const uint32_t count = session.thread_count.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < count; ++i) {
-    calls +=
-        session.threads[i].load(std::memory_order_acquire)->calls.load(std::memory_order_relaxed);
-  }
-  return calls;
-}
-
 void WriteAllCounts(Flusher& flusher, bool is_last) {
   const int64_t now_ns = MonotonicNs();
   if (flusher.session->dropped.is_used() && OpenTrace(flusher)) {
@@ -223,6 +189,8 @@ void WriteAllCounts(Flusher& flusher, bool is_last) {
                 flusher.counts_since_ns, now_ns);
   }
   flusher.counts_since_ns = now_ns;
+  const int64_t every_ns = flusher.session->windows.is_limited ? kMinuteNs : kSecondNs;
+  if (is_last || now_ns - flusher.untimed_since_ns >= every_ns) WriteUntimed(flusher);
   // At the limit the file grows by a few counts a minute, not by every round's.
   if (is_last || now_ns - flusher.limited_written_ns >= kMinuteNs) {
     WriteCounts(flusher, flusher.limited, trace::CountReason::kSizeLimit, flusher.limited_since_ns,
@@ -238,7 +206,9 @@ void Round(Flusher& flusher, bool is_last) {
   if (DriverOf(session) != nullptr) RelaxCaptureMode(session);
   session.clock.pool_is_low.store(false, std::memory_order_relaxed);
   SweepLengths(session);
-  if (!is_last) StartCupti(flusher);
+  AdvanceWindows(flusher, is_last);
+  const bool is_timing = session.windows.is_open.load(std::memory_order_relaxed);
+  if (is_timing) StartCupti(flusher);
   FlushCupti(flusher, false);
   bool has_unfinished = DrainThreads(flusher, false);
   while (is_last && has_unfinished && MonotonicNs() - begin_ns < kLastRoundNs) {
@@ -246,19 +216,20 @@ void Round(Flusher& flusher, bool is_last) {
     FlushCupti(flusher, false);
     has_unfinished = DrainThreads(flusher, false);
   }
-  if (is_last) {
-    FlushCupti(flusher, true);
+  if (is_last) FlushCupti(flusher, true);
+  if (is_last ||
+      (!is_timing && (!has_unfinished || begin_ns - session.windows.closed_ns >= kCuptiTailNs))) {
     StopCupti(flusher);
   }
   if (is_last && has_unfinished) DrainThreads(flusher, true);
   if (flusher.is_open) WriteStage(flusher);
+  if (flusher.writer.state() == trace::Writer::State::kFull) LimitWindows(flusher);
   WriteAllCounts(flusher, is_last);
   if (!flusher.is_open) return;
   WriteTables(flusher);  // ends of communicators, lanes and signatures without a record yet
   SampleClocks(flusher, is_last);
   if (is_last || begin_ns - flusher.host_clock_written_ns >= kMinuteNs) WriteHostClock(flusher);
-  Count(Counter::kFlusherCpuNs, static_cast<uint64_t>(NanosecondsOf(CLOCK_THREAD_CPUTIME_ID)) -
-                                    ValueOf(Counter::kFlusherCpuNs));
+  SetCounter(Counter::kFlusherCpuNs, static_cast<uint64_t>(NanosecondsOf(CLOCK_THREAD_CPUTIME_ID)));
   const bool has_news = flusher.writer.has_unwritten();
   if (has_news || is_last) WriteCounters(flusher);
   if (is_last) {
@@ -285,7 +256,9 @@ void* RunFlusher(void* argument) {
   while (!flusher.has_failed) {
     const uint32_t seen = session.wake_flusher.value();
     if (session.is_stopping.load(std::memory_order_acquire)) break;
-    session.wake_flusher.Wait(seen, session.options.flush_ns);
+    const int64_t until_ns = UntilNextWindow(session);
+    session.wake_flusher.Wait(
+        seen, until_ns < session.options.flush_ns ? until_ns : session.options.flush_ns);
     if (session.is_stopping.load(std::memory_order_acquire)) break;
     Round(flusher, false);
   }
@@ -296,6 +269,49 @@ void* RunFlusher(void* argument) {
 }
 
 }  // namespace
+
+// At the first round that has a call: processes that make none leave no file.
+bool OpenTrace(Flusher& flusher) {
+  if (flusher.is_open) return true;
+  if (flusher.has_failed) return false;
+  Session& session = *flusher.session;
+  // Two sessions of one process (fork without exec gives a new pid) cannot start in the same
+  // nanosecond; a name that is taken all the same is another machine's with this host name.
+  for (int64_t attempt = 0; attempt < 16; ++attempt) {
+    Text path(flusher.path, sizeof flusher.path);
+    path.Add(session.options.folder).Add("/").Add(session.process.host).Add(".");
+    path.Add(int64_t{session.process.pid}).Add(".").Add(session.start_realtime_ns + attempt);
+    path.Add(trace::kFileSuffix.data(), trace::kFileSuffix.size());
+    if (attempt == 0) MakeFolders(flusher.path);
+    flusher.is_open = flusher.writer.Open(flusher.path, static_cast<uint32_t>(session.process.pid),
+                                          session.start_monotonic_ns, session.start_realtime_ns,
+                                          session.options.max_file_bytes);
+    if (flusher.is_open || flusher.writer.last_errno() != EEXIST) break;
+  }
+  if (!flusher.is_open) {
+    Fail(flusher, "no trace: cannot create", Saying::kNoTrace);
+    return false;
+  }
+  WriteProcessFacts(session.process, flusher.writer);
+  WriteSampleFacts(flusher);
+  WriteHostClock(flusher);
+  flusher.counts_since_ns = session.start_monotonic_ns;
+  flusher.untimed_since_ns = session.start_monotonic_ns;
+  flusher.limited_since_ns = session.start_monotonic_ns;
+  flusher.limited_written_ns = MonotonicNs();
+  WriteWindow(flusher);
+  return true;
+}
+
+uint64_t TotalCalls(Session& session) {
+  uint64_t calls = session.calls_elsewhere.load(std::memory_order_relaxed);
+  const uint32_t count = session.thread_count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; ++i) {
+    calls +=
+        session.threads[i].load(std::memory_order_acquire)->calls.load(std::memory_order_relaxed);
+  }
+  return calls;
+}
 
 bool StartFlusher(Session& session) {
   const uint64_t stage_bytes = sizeof(Staged) * Flusher::kStageCapacity;

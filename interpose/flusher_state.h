@@ -47,6 +47,7 @@ struct Flusher {
   uint64_t counters_written[kCounterCount];
   int64_t host_clock_written_ns;  // when; 0 = never
   int64_t counts_since_ns;        // start of the window of the next kCounts
+  int64_t untimed_since_ns;       // the same of calls outside the windows
   int64_t limited_since_ns;
   int64_t limited_written_ns;
 
@@ -57,6 +58,10 @@ struct Flusher {
   trace::CallPrefix open_prefix;  // of the block of calls being written
   trace::BlockKind open_kind;     // 0 = none
 };
+
+// flusher.cc. The trace is created at the first call; false if it cannot be.
+bool OpenTrace(Flusher& flusher);
+uint64_t TotalCalls(Session& session);  // successful ones of the process
 
 // trace_tables.cc: whatever records may refer to and is not in the file yet.
 void WriteTables(Flusher& flusher);

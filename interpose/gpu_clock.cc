@@ -108,7 +108,12 @@ void ChooseTiming(Session& session, const Driver& driver) {
     reason = "the CUDA driver in the process lacks functions that event timing needs";
   } else if (options.timing == TimingChoice::kEvents) {
     backend = TimingBackend::kEvents;
-    reason = "asked for by MFUTRACE_TIMING";
+    session.clock.is_for_one_stream = options.has_one_connection && !options.force_events;
+    reason =
+        session.clock.is_for_one_stream
+            ? "asked for by MFUTRACE_TIMING; with CUDA_DEVICE_MAX_CONNECTIONS=1 only while the "
+              "job uses one stream"
+            : "asked for by MFUTRACE_TIMING";
   } else if (options.timing == TimingChoice::kCupti) {
     backend = options.has_one_connection ? TimingBackend::kCount : TimingBackend::kEvents;
     reason = "until CUPTI has started";
@@ -123,6 +128,22 @@ void ChooseTiming(Session& session, const Driver& driver) {
   }
   session.clock.reason = reason;
   session.clock.backend.store(backend, std::memory_order_release);
+}
+
+void SeeStream(Session& session, uint64_t stream) {
+  GpuClock& clock = session.clock;
+  if (!clock.is_for_one_stream) return;
+  uint64_t known = 0;
+  if (clock.only_stream.compare_exchange_strong(known, stream + 1, std::memory_order_acq_rel) ||
+      known == stream + 1) {
+    return;
+  }
+  TimingBackend expected = TimingBackend::kEvents;
+  if (clock.backend.load(std::memory_order_relaxed) != expected) return;
+  clock.reason =
+      "CUDA_DEVICE_MAX_CONNECTIONS=1, and the job has come to use a second stream, which timing "
+      "events would serialise with the first";
+  clock.backend.store(TimingBackend::kCount, std::memory_order_release);
 }
 
 Capture CaptureOf(const Driver* driver, void* stream) {
@@ -230,7 +251,10 @@ Bracket OpenBracketOn(Session& session, const Driver& driver, EventPool* pool, v
 Bracket OpenBracket(void* stream) {
   Session* session = ObservedSession();
   if (session == nullptr) return {};
-  if (session->clock.backend.load(std::memory_order_acquire) < TimingBackend::kEvents) return {};
+  if (!session->windows.is_open.load(std::memory_order_relaxed) ||
+      session->clock.backend.load(std::memory_order_acquire) < TimingBackend::kEvents) {
+    return {};
+  }
   const ErrnoGuard keep_errno;
   const Driver* driver = DriverOf(*session);
   ThreadState* thread = CurrentThread(session);

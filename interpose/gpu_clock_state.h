@@ -50,6 +50,7 @@ struct EventPool {
   double gap_least_ns;  // what the measurements of that gap say anchor_ns should be moved by
   double gap_most_ns;
   void* calibration_event;
+  void* calibration_second;  // recorded right behind it
   void* calibration_stream;
   bool cannot_calibrate;
 };
@@ -79,6 +80,9 @@ struct DeviceClock {
   int64_t bounds_since_ns;
   int64_t calibrated_at_ns;  // host; 0 = never
   bool is_calibrated;        // the last calibration gave a sample
+  int64_t last_duration_ns;
+  int64_t resolution_ns;  // smallest difference between two durations; 0 = none seen
+  int64_t event_gpu_ns;   // from one event to the next on an idle stream; -1 = not told
 };
 
 struct GpuClock {
@@ -87,6 +91,9 @@ struct GpuClock {
 
   std::atomic<TimingBackend> backend;
   const char* reason;  // static storage; written before `backend`
+  // Events until a second stream shows up (CUDA_DEVICE_MAX_CONNECTIONS=1, not forced).
+  bool is_for_one_stream;
+  std::atomic<uint64_t> only_stream;  // handle + 1; 0 = none yet
   Lock pool_lock;
   std::atomic<uint32_t> pool_count;
   std::atomic<EventPool*> pools[kMaxPools];
@@ -104,6 +111,10 @@ struct CachedLane;
 
 // Decides the back end and its reason, when the driver is found.
 void ChooseTiming(Session& session, const Driver& driver);
+
+// A stream that a thread has not used before. Where all streams share one queue, the second one
+// ends timing by events.
+void SeeStream(Session& session, uint64_t stream);
 
 // The pool of this context, made if need be; nullptr if there can be none.
 EventPool* PoolOf(Session& session, void* context, int32_t device);

@@ -30,6 +30,7 @@ DeviceClock* ClockOf(GpuClock& clock, int32_t ordinal) {
   if (clock.device_count == GpuClock::kMaxDevices) return nullptr;
   DeviceClock& added = clock.devices[clock.device_count++];
   added = DeviceClock{};
+  added.event_gpu_ns = -1;
   added.ordinal = ordinal;
   return &added;
 }
@@ -161,6 +162,17 @@ void Bound(DeviceClock& device, int64_t begin_ns, int64_t host_before_ns, int64_
   if (end_ns > device.newest_gpu_ns) device.newest_gpu_ns = end_ns;
 }
 
+// Times are multiples of what the device's clock resolves, so differences between them are too.
+void SeeDuration(DeviceClock& device, int64_t duration_ns) {
+  if (duration_ns > kReanchorNs) return;  // a float of milliseconds is coarser itself
+  int64_t step_ns = duration_ns - device.last_duration_ns;
+  if (step_ns < 0) step_ns = -step_ns;
+  device.last_duration_ns = duration_ns;
+  if (step_ns != 0 && (device.resolution_ns == 0 || step_ns < device.resolution_ns)) {
+    device.resolution_ns = step_ns;
+  }
+}
+
 bool ReadTimes(Session& session, EventPool& pool, EventPair& pair) {
   DeviceClock* device = ClockOf(session.clock, pool.device);
   if (device == nullptr) return false;
@@ -168,6 +180,7 @@ bool ReadTimes(Session& session, EventPool& pool, EventPair& pair) {
   double duration_ns = 0;
   // First, since TimeOf may exchange the start event.
   if (!Elapsed(session.driver, pair.start, pair.stop, duration_ns)) return false;
+  SeeDuration(*device, Rounded(duration_ns));
   if (!TimeOf(session, pool, *device, pair.start, pair.host_before_ns, pair.begin_ns)) return false;
   pair.end_ns = pair.begin_ns + (duration_ns < 0 ? 0 : Rounded(duration_ns));
   Bound(*device, pair.begin_ns, pair.host_before_ns, pair.end_ns, host_seen_ns);
@@ -181,6 +194,7 @@ void MarkDead(EventPool& pool) {
 
 // Where a calibration's event is on both clocks.
 struct Calibration {
+  int64_t event_gpu_ns = -1;  // from it to the event behind it
   int64_t gpu_ns = 0;
   int64_t host_min_ns = 0;
   int64_t host_max_ns = INT64_MAX;
@@ -193,7 +207,8 @@ struct Calibration {
 bool CalibrateOnce(Session& session, EventPool& pool, Calibration& best) {
   const Driver& driver = session.driver;
   const int64_t before_ns = MonotonicNs();
-  if (driver.event_record(pool.calibration_event, pool.calibration_stream) != cuda::kSuccess) {
+  if (driver.event_record(pool.calibration_event, pool.calibration_stream) != cuda::kSuccess ||
+      driver.event_record(pool.calibration_second, pool.calibration_stream) != cuda::kSuccess) {
     return false;
   }
   int64_t after_ns = 0;
@@ -205,6 +220,12 @@ bool CalibrateOnce(Session& session, EventPool& pool, Calibration& best) {
     if (after_ns - before_ns > kCalibrationNs)
       return true;  // the device is busy: no sample this time
   }
+  double event_ns = 0;
+  if (driver.event_query(pool.calibration_second) == cuda::kSuccess &&
+      Elapsed(driver, pool.calibration_event, pool.calibration_second, event_ns) &&
+      (best.event_gpu_ns < 0 || event_ns < static_cast<double>(best.event_gpu_ns))) {
+    best.event_gpu_ns = Rounded(event_ns);
+  }
   double from_anchor_ns = 0;
   if (!Elapsed(driver, pool.anchor, pool.calibration_event, from_anchor_ns)) return false;
   // The event does not become the anchor, whatever the distance: records that wait to be read may
@@ -214,6 +235,8 @@ bool CalibrateOnce(Session& session, EventPool& pool, Calibration& best) {
   sample.gpu_ns = pool.anchor_ns + Rounded(from_anchor_ns);
   sample.host_min_ns = before_ns - error_ns;
   sample.host_max_ns = after_ns + error_ns;
+  sample.event_gpu_ns = best.event_gpu_ns;
+  best.event_gpu_ns = sample.event_gpu_ns;
   if (sample.width_ns() < best.width_ns()) best = sample;
   return true;
 }
@@ -224,7 +247,8 @@ bool Calibrate(Session& session, EventPool& pool, Calibration& best) {
   if (!MakeCurrent(session, pool)) return false;
   if (pool.calibration_stream == nullptr &&
       (driver.stream_create(&pool.calibration_stream, cuda::kStreamNonBlocking) != cuda::kSuccess ||
-       driver.event_create(&pool.calibration_event, 0) != cuda::kSuccess)) {
+       driver.event_create(&pool.calibration_event, 0) != cuda::kSuccess ||
+       driver.event_create(&pool.calibration_second, 0) != cuda::kSuccess)) {
     pool.cannot_calibrate = true;
     return false;
   }
@@ -263,6 +287,7 @@ bool CalibrateDevice(Flusher& flusher, DeviceClock& device) {
     if (!Calibrate(session, pool, sample)) continue;
     WriteClockSample(flusher, device.ordinal, sample.gpu_ns, sample.host_min_ns,
                      sample.host_max_ns);
+    if (sample.event_gpu_ns >= 0) device.event_gpu_ns = sample.event_gpu_ns;
     device.has_calibrated_shift = true;
     device.calibrated_shift_ns = sample.host_min_ns + sample.width_ns() / 2 - sample.gpu_ns;
     return true;
@@ -347,6 +372,12 @@ void SampleClocks(Flusher& flusher, bool is_last) {
       if (!device.is_calibrated) WriteBounds(flusher, device);
       device.bounds = OffsetBounds{};
       device.bounds_since_ns = now_ns;
+    }
+    if (device.resolution_ns != 0) {
+      SetCounter(Counter::kEventResolutionNs, static_cast<uint64_t>(device.resolution_ns));
+    }
+    if (device.event_gpu_ns > 0) {
+      SetCounter(Counter::kEventGpuNs, static_cast<uint64_t>(device.event_gpu_ns));
     }
   }
 }

@@ -66,6 +66,7 @@ __attribute__((visibility("hidden"))) Entered mfu_enter(const uint64_t* words, u
                                                         void* memory, const void* return_address) {
   const ErrnoGuard keep_errno;
   HookedCall& call = *new (memory) HookedCall;
+  call.probe_ns = BeginProbe();
   Decide(call, code, return_address, words);
   if (!call.is_observed) return {call.real, -1};
   if (t_outer_frame == nullptr || words >= t_outer_frame) t_outer_frame = words;
@@ -92,6 +93,8 @@ __attribute__((visibility("hidden"))) void mfu_leave(HookedCall* call, const uin
       break;
   }
   if (t_outer_frame == words) t_outer_frame = nullptr;
+  if (call->probe_ns != 0) [[unlikely]]
+    EndProbe(call->probe_ns, call->open);
 }
 
 }  // extern "C"

@@ -73,6 +73,7 @@ struct HookedCall {
   uint32_t narrow = 0;        // bit i: the i-th argument is an integer of 32 bits
   uint32_t communicator = 0;  // index, of calls that end one
   void* stream = nullptr;
+  int64_t probe_ns = 0;  // BeginProbe
   OpenCall open;
 };
 

@@ -76,6 +76,51 @@ uint8_t FamiliesOf(const char* list) {
   return families == 0 ? uint8_t{kAllFamilies} : families;
 }
 
+constexpr int64_t kSecondNs = 1'000'000'000;
+constexpr SampleChoice kDefaultSample = {60 * kSecondNs, 10 * kSecondNs, 60 * kSecondNs};
+constexpr double kDefaultBudget = 0.005;
+
+// Digits at `at`, which moves behind them; -1 without any.
+int64_t TakeNumber(const char*& at) {
+  int64_t number = -1;
+  for (; *at >= '0' && *at <= '9'; ++at) {
+    if (number > INT32_MAX) return -1;
+    number = (number < 0 ? 0 : number * 10) + (*at - '0');
+  }
+  return number;
+}
+
+// 0 if there is no time at `at`.
+int64_t TakeTime(const char*& at) {
+  static constexpr struct {
+    char unit[3];
+    int64_t ns;
+  } kUnits[] = {
+      {"ms", kSecondNs / 1000}, {"s", kSecondNs}, {"m", 60 * kSecondNs}, {"h", 3600 * kSecondNs}};
+  const int64_t number = TakeNumber(at);
+  for (const auto& [unit, ns] : kUnits) {
+    const size_t bytes = std::strlen(unit);
+    if (std::strncmp(at, unit, bytes) != 0) continue;
+    at += bytes;
+    return number > INT64_MAX / ns || number < 0 ? 0 : number * ns;
+  }
+  return 0;
+}
+
+void ReadSample(Options& options) {
+  const char* text = getenv(env::kSample);
+  options.sample = kDefaultSample;
+  const bool is_given = text != nullptr && *text != '\0';
+  const bool is_good = is_given && ParseSample(text, options.sample);
+  if (is_given && !is_good) SayBadValue(env::kSample, text);
+  Text(options.sample_text, sizeof options.sample_text).Add(is_good ? text : "default");
+  text = getenv(env::kOverheadBudget);
+  options.overhead_budget = kDefaultBudget;
+  if (text != nullptr && *text != '\0' && !ParseBudget(text, options.overhead_budget)) {
+    SayBadValue(env::kOverheadBudget, text);
+  }
+}
+
 uint32_t PowerOfTwoFrom(uint64_t number) {
   uint32_t power = 1;
   while (power < number) power *= 2;
@@ -129,6 +174,46 @@ bool ParseSize(const char* text, uint64_t& value) {
   return true;
 }
 
+bool ParseSample(const char* text, SampleChoice& choice) {
+  if (std::strcmp(text, "default") == 0) {
+    choice = kDefaultSample;
+  } else if (std::strcmp(text, "all") == 0) {
+    choice = {INT64_MAX, 0, 0};
+  } else if (std::strcmp(text, "none") == 0) {
+    choice = {0, 0, 0};
+  } else {
+    const char* at = text;
+    const int64_t on_ns = TakeTime(at);
+    if (*at != '/') return false;
+    ++at;
+    const int64_t period_ns = TakeTime(at);
+    if (*at != '\0' || on_ns <= 0 || on_ns > period_ns) return false;
+    choice = {0, on_ns, period_ns};
+  }
+  return true;
+}
+
+bool ParseBudget(const char* text, double& budget) {
+  if (std::strcmp(text, "off") == 0) {
+    budget = -1;
+    return true;
+  }
+  const char* at = text;
+  const int64_t whole = TakeNumber(at);
+  int64_t parts = 0;  // of ten thousand
+  if (whole < 0 || whole > 100) return false;
+  if (*at == '.') {
+    const char* first = ++at;
+    parts = TakeNumber(at);
+    if (parts < 0 || at - first > 4) return false;
+    for (const char* end = first + 4; at != end; --end) parts *= 10;
+  }
+  if (*at == '%') ++at;
+  if (*at != '\0') return false;
+  budget = (static_cast<double>(whole) + static_cast<double>(parts) / 10000) / 100;
+  return true;
+}
+
 uint8_t FamilyOf(const char* function_name) {
   if (std::strncmp(function_name, "cublasLt", 8) == 0) return kCublasLt;
   if (std::strncmp(function_name, "cublas", 6) == 0) return kCublas;
@@ -152,6 +237,7 @@ void ReadOptions(Options& options) {
   options.event_pairs = static_cast<uint32_t>(NumberOf(env::kEvents, 4096, 1, 1u << 18));
   options.flush_ns = static_cast<int64_t>(NumberOf(env::kFlushMs, 250, 1, 60000)) * 1000000;
   options.max_file_bytes = NumberOf(env::kMaxSize, UINT64_MAX, 0, UINT64_MAX);
+  ReadSample(options);
   ReadFolder(options.folder, sizeof options.folder);
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "interpose/windows.h"
+
 namespace mfutrace::interpose {
 
 enum class TimingChoice : uint8_t { kAuto, kEvents, kCount, kCupti };
@@ -23,6 +25,9 @@ struct Options {
   uint32_t ring_records;  // power of two
   uint32_t event_pairs;   // per context
   int64_t flush_ns;
+  SampleChoice sample;
+  char sample_text[32];    // as asked for, if understood
+  double overhead_budget;  // share of the job's pace; negative = no limit
   uint64_t max_file_bytes;
   char folder[3072];  // absolute
 };
@@ -32,6 +37,12 @@ void ReadOptions(Options& options);
 
 // "256M" and the like; false if the text is not a number with an optional suffix K, M or G.
 bool ParseSize(const char* text, uint64_t& value);
+
+// "default", "all", "none" or "ON/PERIOD", times as 10s, 500ms, 2m or 1h; ON not longer than
+// PERIOD.
+bool ParseSample(const char* text, SampleChoice& choice);
+// Percent with up to four decimals, also with the sign, or "off".
+bool ParseBudget(const char* text, double& budget);
 
 // Family of a function by its name's prefix; 0 = none of them.
 uint8_t FamilyOf(const char* function_name);

@@ -102,6 +102,9 @@ void* ContextOf(const Driver& driver, void* stream, Capture capture, int32_t& de
   return context;
 }
 
+// In place of a host time that nobody asks for.
+constexpr int64_t kNotRead = 1;
+
 void CountOnly(Session& session, uint32_t signature, int32_t device, uint32_t flags) {
   session.dropped.Add(signature, device, flags);
   Count(Counter::kCallsDropped);
@@ -118,6 +121,10 @@ void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket b
     thread->calls.store(thread->calls.load(std::memory_order_relaxed) + 1,
                         std::memory_order_relaxed);
   }
+  if (call.is_counted && call.lengths == 0 && call.signature != 0 &&
+      session.untimed.TryAdd(call.signature, call.device, call.flags)) {
+    return DiscardBracket(bracket);
+  }
   if (thread != nullptr && call.signature != 0 && call.lane != 0) [[likely]] {
     // Filled in place: a record built elsewhere and copied would wait for its own stores.
     if (RingRecord* record = thread->ring.Claim()) [[likely]] {
@@ -133,6 +140,10 @@ void Push(Session& session, ThreadState* thread, const OpenCall& call, Bracket b
         record->sequence = call.lengths;
       }
       record->device = call.device;
+      if (call.is_counted) [[unlikely]] {
+        record->flags |= RingRecord::kIsCounted;
+        record->host_begin_ns = record->host_end_ns = MonotonicNs();
+      }
       if (thread->ring.Publish()) session.wake_flusher.Raise();
       return;
     }
@@ -153,6 +164,8 @@ Place Find(Session& session, uint32_t signature, void* stream, uint32_t sequence
   Place place;
   call.signature = signature;
   call.sequence = sequence;
+  // Read once: what a call begins as, it ends as.
+  call.is_counted = !session.windows.is_open.load(std::memory_order_relaxed);
   place.driver = DriverOf(session);
   const Capture capture = CaptureOf(place.driver, stream);
   if (capture == Capture::kYes) [[unlikely]] {
@@ -168,6 +181,7 @@ Place Find(Session& session, uint32_t signature, void* stream, uint32_t sequence
   if (place.lane == nullptr) return place;
   call.lane = place.lane->id;
   call.device = place.lane->device;
+  if (call.is_counted) return place;
   if (session.clock.backend.load(std::memory_order_acquire) < TimingBackend::kEvents) return place;
   place.is_timed = capture == Capture::kNo;
   if (!place.is_timed) Count(Counter::kUntimedCapturing);
@@ -198,6 +212,7 @@ const CachedLane* LaneOf(Session& session, ThreadState& thread, const Driver* dr
     return &lane;
   }
   int32_t device = current_device;
+  SeeStream(session, handle);
   EventPool* pool = nullptr;
   if (driver != nullptr) {
     void* context = ContextOf(*driver, stream, capture, device);
@@ -403,7 +418,7 @@ OpenCall BeginCall(uint32_t signature, void* stream, uint32_t sequence) {
   if (place.is_timed) {
     call.bracket = OpenBracketOn(*session, *place.driver, place.lane->pool, stream);
   }
-  call.host_begin_ns = MonotonicNs();
+  call.host_begin_ns = call.is_counted ? kNotRead : MonotonicNs();
   return call;
 }
 
@@ -428,7 +443,7 @@ OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths&
 void EndCall(OpenCall& call, void* stream, bool succeeded) {
   if (call.host_begin_ns == 0) return;
   const ErrnoGuard keep_errno;
-  call.host_end_ns = MonotonicNs();
+  call.host_end_ns = call.is_counted ? kNotRead : MonotonicNs();
   if (!succeeded) {
     DiscardBracket(call.bracket);
     if (Session* session = SessionOfOpenCalls(); call.lengths != 0 && session != nullptr) {
@@ -451,6 +466,24 @@ void EndCall(OpenCall& call, void* stream, bool succeeded) {
   Push(*session, thread, call, call.bracket);
 }
 
+int64_t BeginProbe() {
+  constexpr uint64_t kEvery = 1024;
+  const ThreadState* thread = t_thread;
+  if (thread == nullptr) return 0;
+  const bool is_due = thread->calls.load(std::memory_order_relaxed) % kEvery == kEvery - 1;
+  return is_due ? MonotonicNs() : 0;
+}
+
+void EndProbe(int64_t begun_ns, const OpenCall& call) {
+  // A thread that lost its processor in between says nothing of our cost.
+  constexpr int64_t kMostNs = 100'000;
+  if (call.host_begin_ns <= kNotRead || call.host_end_ns <= kNotRead) return;
+  const int64_t own_ns = call.host_begin_ns - begun_ns + MonotonicNs() - call.host_end_ns;
+  if (own_ns > kMostNs) return;
+  Count(Counter::kProbedNs, static_cast<uint64_t>(own_ns));
+  Count(Counter::kProbedCalls);
+}
+
 OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence) {
   OpenCall call;
   Session* session = ObservedSession();
@@ -458,7 +491,7 @@ OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence) {
   const ErrnoGuard keep_errno;
   Find(*session, signature, stream, sequence, call);
   call.flags |= trace::kGrouped;
-  call.host_begin_ns = MonotonicNs();
+  call.host_begin_ns = call.is_counted ? kNotRead : MonotonicNs();
   return call;
 }
 

@@ -66,10 +66,11 @@ uint32_t InternOpaque(Entry entry, const char* reason);  // `reason` has static 
 struct OpenCall {
   uint32_t signature = 0;
   uint32_t lane = 0;
-  uint32_t sequence = 0;  // collectives: n-th on the communicator, from 1
-  uint8_t flags = 0;      // trace::CallFlags
-  int32_t device = -1;    // ordinal of the stream's device; -1 = unknown
-  uint32_t lengths = 0;   // copy of sequence lengths under way (device_lengths.h); 0 = none
+  uint32_t sequence = 0;    // collectives: n-th on the communicator, from 1
+  uint8_t flags = 0;        // trace::CallFlags
+  bool is_counted = false;  // outside the windows: no record, no times
+  int32_t device = -1;      // ordinal of the stream's device; -1 = unknown
+  uint32_t lengths = 0;     // copy of sequence lengths under way (device_lengths.h); 0 = none
   Bracket bracket;
   int64_t host_begin_ns = 0;
   int64_t host_end_ns = 0;
@@ -86,6 +87,11 @@ OpenCall BeginAttention(const shapes::Attention& attention, const DeviceLengths&
 // After it: closes the bracket and records; a call that failed is counted (kFailedCalls) and
 // forgotten.
 void EndCall(OpenCall& call, void* stream, bool succeeded);
+
+// mfutrace's own cost: one call of 1024 on each thread is probed. BeginProbe comes first of all and
+// tells when, 0 for the others; EndProbe comes last and counts what was not the vendor's function.
+int64_t BeginProbe();
+void EndProbe(int64_t begun_ns, const OpenCall& call);
 
 // For NCCL groups, whose calls run at the outermost group end: a call without bracket ...
 OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence);

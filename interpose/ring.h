@@ -12,6 +12,8 @@ namespace mfutrace::interpose {
 struct RingRecord {
   // Beside trace::CallFlags: `sequence` is a copy of sequence lengths (device_lengths.h).
   static constexpr uint32_t kHasLengths = 1u << 8;
+  // To be counted only, once its lengths are known.
+  static constexpr uint32_t kIsCounted = 1u << 9;
 
   uint32_t signature;
   uint32_t lane;
@@ -19,7 +21,7 @@ struct RingRecord {
   uint32_t sequence;  // 0 = not a collective
   int64_t host_begin_ns;
   int64_t host_end_ns;
-  uint32_t flags;  // trace::CallFlags, kHasLengths
+  uint32_t flags;  // trace::CallFlags, kHasLengths, kIsCounted
   int32_t device;
 };
 static_assert(sizeof(RingRecord) == 40);

@@ -90,6 +90,7 @@ Session* Start() {
   session->start_monotonic_ns = MonotonicNs();
   session->start_realtime_ns = RealtimeNs();
   ReadProcessFacts(session->process);
+  StartWindows(*session);
   for (uint32_t i = 0; i < kEntryCount; ++i) {
     const uint8_t family = FamilyOf(NameOf(static_cast<Entry>(i)));
     session->is_wanted[i].store(family == 0 || (session->options.families & family) != 0,

@@ -24,6 +24,7 @@
 #include "interpose/recorder.h"
 #include "interpose/tally.h"
 #include "interpose/thread_state.h"
+#include "interpose/windows.h"
 
 namespace mfutrace::interpose {
 
@@ -69,6 +70,8 @@ struct Session {
   CuptiClock cupti;
   InternTable lanes;
   Tally dropped;
+  Tally untimed;  // outside the windows
+  Windows windows;
   Graphs graphs;
 
   Lock thread_lock;

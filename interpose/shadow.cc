@@ -195,6 +195,17 @@ uint32_t IndexOf(Communicator& communicator, const VendorLibrary* library) {
   return index;
 }
 
+void ForEachSequence(void (*sink)(void* context, uint32_t communicator, uint32_t sequence),
+                     void* context) {
+  Table* table = g_table.load(std::memory_order_acquire);
+  if (table == nullptr) return;
+  for (Communicator& entry : table->communicators) {
+    if (reinterpret_cast<uintptr_t>(entry.handle.load(std::memory_order_acquire)) <= 1) continue;
+    sink(context, entry.index.load(std::memory_order_acquire),
+         entry.sequence.load(std::memory_order_relaxed));
+  }
+}
+
 void AddOrphan(const CommunicatorIdentity& identity) {
   TableGuard guard;
   Table* table = MakeTable();

@@ -48,6 +48,10 @@ void RemoveCommunicator(const void* handle);
 // identity lacks; the communicator must be ready then, or NCCL prints a warning.
 uint32_t IndexOf(Communicator& communicator, const VendorLibrary* library);
 
+// windows.h declares it too: what the runtime asks when a window opens.
+void ForEachSequence(void (*sink)(void* context, uint32_t communicator, uint32_t sequence),
+                     void* context);
+
 // Children whose handles are not known yet: non-blocking splits fill them in later. The first
 // unknown handle that is used belongs to the only one waiting; where several wait, nothing is
 // guessed.

@@ -16,7 +16,7 @@ uint64_t KeyOf(uint32_t signature, int32_t device, uint32_t flags) {
 
 }  // namespace
 
-void Tally::Add(uint32_t signature, int32_t device, uint32_t flags, uint64_t calls) {
+bool Tally::TryAdd(uint32_t signature, int32_t device, uint32_t flags, uint64_t calls) {
   Cell* cells = cells_.load(std::memory_order_acquire);
   if (cells == nullptr) {
     LockGuard guard(lock_);
@@ -38,12 +38,18 @@ void Tally::Add(uint32_t signature, int32_t device, uint32_t flags, uint64_t cal
       }
       if (there == key) {
         cells[at].calls.fetch_add(calls, std::memory_order_relaxed);
-        return;
+        return true;
       }
       at = (at + 1) & (kCells - 1);
     }
   }
-  overflow_.fetch_add(calls, std::memory_order_relaxed);
+  return false;
+}
+
+void Tally::Add(uint32_t signature, int32_t device, uint32_t flags, uint64_t calls) {
+  if (!TryAdd(signature, device, flags, calls)) {
+    overflow_.fetch_add(calls, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace mfutrace::interpose

@@ -14,6 +14,8 @@ namespace mfutrace::interpose {
 class Tally {
  public:
   void Add(uint32_t signature, int32_t device, uint32_t flags, uint64_t calls = 1);
+  // False where Add would have to forget the signature: there is no room.
+  bool TryAdd(uint32_t signature, int32_t device, uint32_t flags, uint64_t calls = 1);
 
   // Calls `take(signature, device, flags, calls)` for every count since the last time, and zeroes
   // it.

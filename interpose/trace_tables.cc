@@ -305,6 +305,7 @@ void WriteHostClock(Flusher& flusher) {
     best_gap_ns = after_ns - before_ns;
     best.monotonic_ns = before_ns + best_gap_ns / 2;
     best.realtime_ns = realtime_ns;
+    best.residual_ns = best_gap_ns - best_gap_ns / 2;
   }
   Put(flusher, BlockKind::kHostClock, best);
   flusher.host_clock_written_ns = best.monotonic_ns;

@@ -30,6 +30,49 @@ TEST(Options, SizesHaveBinarySuffixes) {
   }
 }
 
+TEST(Options, SamplesAreATimeOfAPeriod) {
+  constexpr int64_t kMs = 1'000'000;
+  SampleChoice choice{};
+  ASSERT_TRUE(ParseSample("10s/60s", choice));
+  EXPECT_EQ(choice.first_ns, 0);
+  EXPECT_EQ(choice.on_ns, 10'000 * kMs);
+  EXPECT_EQ(choice.period_ns, 60'000 * kMs);
+  ASSERT_TRUE(ParseSample("250ms/2m", choice));
+  EXPECT_EQ(choice.on_ns, 250 * kMs);
+  EXPECT_EQ(choice.period_ns, 120'000 * kMs);
+  ASSERT_TRUE(ParseSample("1h/1h", choice));
+  EXPECT_EQ(choice.on_ns, 3'600'000 * kMs);
+  ASSERT_TRUE(ParseSample("all", choice));
+  EXPECT_EQ(choice.first_ns, INT64_MAX);
+  ASSERT_TRUE(ParseSample("none", choice));
+  EXPECT_EQ(choice.period_ns, 0);
+  EXPECT_EQ(choice.first_ns, 0);
+  for (const char* text :
+       {"", "10", "10s", "10s/", "/60s", "10s/60", "61s/60s", "0s/60s", "-1s/60s", "10s/60s ",
+        "10 s/60s", "99999999999s/99999999999s", "some"}) {
+    EXPECT_FALSE(ParseSample(text, choice)) << text;
+  }
+}
+
+TEST(Options, BudgetsArePercent) {
+  const struct {
+    const char* text;
+    double share;
+  } good[] = {{"0.5", 0.005}, {"1", 0.01},      {"0.25%", 0.0025},    {"100", 1},
+              {"0", 0},       {"0.0001", 1e-6}, {"12.3456", 0.123456}};
+  for (const auto& [text, share] : good) {
+    double budget = -2;
+    EXPECT_TRUE(ParseBudget(text, budget)) << text;
+    EXPECT_NEAR(budget, share, 1e-12) << text;
+  }
+  double budget = 0;
+  EXPECT_TRUE(ParseBudget("off", budget));
+  EXPECT_LT(budget, 0);
+  for (const char* text : {"", "-1", "101", ".5", "0.", "0.12345", "1e3", "1 %", "half"}) {
+    EXPECT_FALSE(ParseBudget(text, budget)) << text;
+  }
+}
+
 TEST(Options, FamiliesFollowTheNamesOfFunctions) {
   EXPECT_EQ(FamilyOf("cublasLtMatmul"), kCublasLt);
   EXPECT_EQ(FamilyOf("cublasSgemm_v2"), kCublas);
