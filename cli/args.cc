@@ -11,6 +11,7 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <regex>
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
@@ -168,6 +169,24 @@ std::optional<uint64_t> ParseByteCount(const std::string& text) {
                                                           : 64;
   if (shift == 64 || value > (UINT64_MAX >> shift)) return std::nullopt;
   return value << shift;
+}
+
+bool IsSample(const std::string& text) {
+  if (text == "all" || text == "none" || text == "default") return true;
+  static const std::regex kTimes("([1-9][0-9]{0,8})(ms|s|m|h)/([1-9][0-9]{0,8})(ms|s|m|h)");
+  std::smatch match;
+  if (!std::regex_match(text, match, kTimes)) return false;
+  const auto ms = [&match](size_t at) {
+    const std::string unit = match[at + 1];
+    const int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 3'600'000;
+    return std::stoll(match[at]) * factor;
+  };
+  return ms(1) <= ms(3);
+}
+
+bool IsPercent(const std::string& text) {
+  static const std::regex kNumber("([0-9]{1,2}|100)(\\.[0-9]{1,4})?%?");
+  return text == "off" || std::regex_match(text, kNumber);
 }
 
 int WriteOutput(const std::string& path, const std::string& text, bool force) {

@@ -73,6 +73,11 @@ bool UseColor(const CommonOptions& options, FILE* stream);
 // A non-negative number with an optional K, M or G (powers of 1024); nullopt if it is not one.
 std::optional<uint64_t> ParseByteCount(const std::string& text);
 
+// What MFUTRACE_SAMPLE takes: all, none, default, or a time of a period, like 10s/60s or 500ms/1m.
+bool IsSample(const std::string& text);
+// What MFUTRACE_OVERHEAD_BUDGET takes: percent with at most four decimals, or off.
+bool IsPercent(const std::string& text);
+
 // Writes `text` to `path`; refuses an existing file unless `force`. An exit code and an explanation
 // on stderr if it fails.
 int WriteOutput(const std::string& path, const std::string& text, bool force);

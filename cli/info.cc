@@ -15,7 +15,9 @@
 #include "cli/load_run.h"
 #include "cli/trace_facts.h"
 #include "cli/verbs.h"
+#include "report/analyze/rates.h"
 #include "report/model/load.h"
+#include "report/model/load_windows.h"
 #include "report/render/table.h"
 #include "report/render/units.h"
 #include "trace/contract.h"
@@ -119,6 +121,53 @@ void AddDevices(const TraceFacts& facts, Sheet& sheet) {
   }
 }
 
+void AddSampling(const TraceFacts& facts, Sheet& sheet) {
+  const std::string asked = Fact(facts, fact::kSample, "");
+  if (asked.empty()) return;
+  const report::Sampling sampling =
+      report::SamplingOf(facts.windows, facts.header.start_monotonic_ns, facts.last_monotonic_ns);
+  int64_t recorded_ns = 0;
+  for (const report::Interval& window : sampling.host) {
+    recorded_ns += window.end_ns - window.begin_ns;
+  }
+  sheet.Add("sampling",
+            asked + ": " + std::to_string(sampling.host.size()) + " windows, " +
+                report::Duration(recorded_ns) + " of " +
+                report::Duration(facts.last_monotonic_ns - facts.header.start_monotonic_ns) +
+                " recorded; overhead budget " + Fact(facts, fact::kOverheadBudget) + " %");
+  const auto timed = report::PerSecond(sampling.timed_calls, sampling.timed_ns);
+  const auto untimed = report::PerSecond(sampling.untimed_calls, sampling.untimed_ns);
+  if (timed.has_value() && untimed.has_value()) {
+    const auto cost = facts.counters.find("timed_cost_ppm");
+    sheet.Add("", "pace " + report::Fixed(*timed, 0) + " calls/s timed, " +
+                      report::Fixed(*untimed, 0) + " untimed; timing costs " +
+                      (cost == facts.counters.end()
+                           ? std::string("nothing that can be told")
+                           : report::Percent(static_cast<double>(cost->second) / 1e6)) +
+                      " of it");
+  }
+}
+
+void AddOwnCost(const TraceFacts& facts, Sheet& sheet) {
+  std::map<std::string, uint64_t> counters = facts.counters;
+  const report::OwnCost cost = report::TakeOwnCost(counters);
+  if (cost.flusher_cpu_ns == 0) return;
+  std::string text;
+  if (cost.probed_calls > 0) {
+    text = report::Fixed(
+               static_cast<double>(cost.probed_ns) / static_cast<double>(cost.probed_calls), 0) +
+           " ns a recorded call (" + std::to_string(cost.probed_calls) + " probed), ";
+  }
+  text += "flusher " + report::Duration(static_cast<int64_t>(cost.flusher_cpu_ns)) + " of CPU time";
+  if (cost.event_gpu_ns.has_value()) {
+    text += ", a timing event " + std::to_string(*cost.event_gpu_ns) + " ns of GPU time";
+  }
+  if (cost.event_resolution_ns.has_value()) {
+    text += "; events resolve " + std::to_string(*cost.event_resolution_ns) + " ns";
+  }
+  sheet.Add("own cost", text);
+}
+
 void AddCalls(const TraceFacts& facts, bool is_verbose, Sheet& sheet) {
   const uint64_t all = facts.CallsInAll();
   std::string end;
@@ -186,7 +235,9 @@ std::string Describe(const TraceFacts& facts, bool is_verbose) {
                      ? ""
                      : ", " + std::to_string(facts.clock_samples) + " clock samples, widest " +
                            report::Duration(facts.widest_clock_sample_ns)));
+  AddSampling(facts, sheet);
   AddCalls(facts, is_verbose, sheet);
+  AddOwnCost(facts, sheet);
   AddIntegrity(facts, sheet);
   return BaseName(facts.path) + "   format " + std::to_string(facts.header.format_version) +
          "   mfutrace " + Fact(facts, fact::kVersion) + "\n" + sheet.Take();

@@ -44,6 +44,8 @@ struct RunOptions {
   std::string timing;
   std::vector<std::string> only;
   std::string max_size;
+  std::string sample;
+  std::string overhead_budget;
   std::string role;
   std::string peaks_file;
   int events = 0;
@@ -68,6 +70,10 @@ void Declare(CLI::App& app, RunOptions& options) {
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"cublas", "cublaslt", "cudnn", "nccl"}));
   app.add_option("--max-size", options.max_size, "bytes a process may write, e.g. 256M");
+  app.add_option("--sample", options.sample,
+                 "record and time calls all, none, or ON of every PERIOD, e.g. 10s/60s");
+  app.add_option("--overhead-budget", options.overhead_budget,
+                 "percent of the job's pace that timing may cost, or off");
   app.add_option("--events", options.events, "pairs of timing events per GPU context")
       ->check(CLI::PositiveNumber);
   app.add_flag("--device-lengths", options.device_lengths,
@@ -214,6 +220,10 @@ Environment JobEnvironment(const RunOptions& options, const std::string& folder,
     environment.emplace_back(env::kOnly, list);
   }
   if (!options.max_size.empty()) environment.emplace_back(env::kMaxSize, options.max_size);
+  if (!options.sample.empty()) environment.emplace_back(env::kSample, options.sample);
+  if (!options.overhead_budget.empty()) {
+    environment.emplace_back(env::kOverheadBudget, options.overhead_budget);
+  }
   if (options.events > 0) environment.emplace_back(env::kEvents, std::to_string(options.events));
   if (options.device_lengths) environment.emplace_back(env::kDeviceLengths, "1");
   if (!options.role.empty()) environment.emplace_back(env::kRole, options.role);
@@ -294,7 +304,7 @@ void SayHeadline(const report::RunResult& result) {
   }
   if (window.split.exposed_ns.has_value()) {
     text += "   exposed comm " +
-            report::Percent(report::Ratio(window.split.exposed_ns, window.window_ns));
+            report::Percent(report::Ratio(window.split.exposed_ns, window.split.window_ns));
   }
   Say(text);
 }
@@ -366,6 +376,15 @@ int RunVerb(int argc, char** argv) {
   if (const int code = TakeCommand(app, argc, argv, command); code != kExitOk) return code;
   if (!options.max_size.empty() && !ParseByteCount(options.max_size).has_value()) {
     Say("--max-size: expected bytes like 256M, got " + options.max_size);
+    return kExitOwnFailure;
+  }
+  if (!options.sample.empty() && !IsSample(options.sample)) {
+    Say("--sample: expected all, none or ON/PERIOD like 10s/60s, got " + options.sample);
+    return kExitOwnFailure;
+  }
+  if (!options.overhead_budget.empty() && !IsPercent(options.overhead_budget)) {
+    Say("--overhead-budget: expected a percentage like 0.5, or off, got " +
+        options.overhead_budget);
     return kExitOwnFailure;
   }
   LiveOptions live_options;

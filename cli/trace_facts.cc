@@ -66,7 +66,18 @@ class Gatherer final : public trace::Visitor {
   void OnCounter(const trace::CounterRecord& record) override {
     facts_.counters[Text(record.name)] = record.value;
   }
-  void OnHostClock(const trace::HostClockRecord& record) override { See(record.monotonic_ns); }
+  void OnHostClock(const trace::HostClockRecord& record) override {
+    facts_.widest_host_clock_ns = std::max(facts_.widest_host_clock_ns, record.residual_ns);
+    See(record.monotonic_ns);
+  }
+  void OnWindow(const trace::WindowRecord& record) override {
+    if (record.event == static_cast<uint8_t>(trace::WindowEvent::kOpened)) {
+      facts_.windows.push_back({record, std::nullopt});
+    } else if (!facts_.windows.empty() && facts_.windows.back().opened.number == record.number) {
+      facts_.windows.back().closed = record;
+    }
+    See(record.monotonic_ns);
+  }
   void OnClockSample(const trace::ClockSampleRecord& record) override {
     ++facts_.clock_samples;
     facts_.widest_clock_sample_ns =

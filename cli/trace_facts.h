@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "report/model/load_windows.h"
 #include "trace/format.h"
 #include "trace/reader.h"
 
@@ -44,6 +45,8 @@ struct TraceFacts {
   uint64_t clock_samples = 0;
   int64_t widest_clock_sample_ns = 0;
   int64_t last_monotonic_ns = 0;
+  std::vector<report::RecordingWindow> windows;
+  int64_t widest_host_clock_ns = 0;  // residual of the pairs of monotonic and wall time
   bool has_end = false;
   trace::EndRecord end = {};
 

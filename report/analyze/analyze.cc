@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "report/analyze/budgets.h"
 #include "report/analyze/comm.h"
@@ -18,6 +19,7 @@
 #include "report/analyze/mfu.h"
 #include "report/analyze/ops.h"
 #include "report/analyze/ranks.h"
+#include "report/analyze/rates.h"
 #include "report/analyze/serving.h"
 #include "report/analyze/step_calls.h"
 #include "report/analyze/steps.h"
@@ -32,6 +34,7 @@ namespace {
 constexpr size_t kMaxNamedOpaque = 10;
 constexpr size_t kLatenessColumns = 60;
 constexpr size_t kLatenessRows = 1024;
+constexpr char kOneConnection[] = "CUDA_DEVICE_MAX_CONNECTIONS=1";
 constexpr uint32_t kMinSteps = 3;  // fewer tell nothing about what is steady
 constexpr uint32_t kMinSteadySteps = 2;
 
@@ -218,6 +221,8 @@ void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& qua
   std::map<std::string, uint64_t> counters;
   int64_t residual_ns = -1;
   bool has_brackets = false;
+  bool has_no_times = false;
+  bool has_one_connection = false;
   for (const DeviceSummary* device : devices) {
     quality.dropped += device->quality.dropped;
     quality.untimed += device->quality.untimed;
@@ -226,6 +231,13 @@ void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& qua
     for (const std::string& note : device->quality.notes) AddNote(quality.notes, note);
     for (const auto& [name, value] : device->quality.counters) counters[name] += value;
     residual_ns = std::max(residual_ns, device->clock_residual_ns.value_or(-1));
+    if (device->source == SourceKind::kNative && !device->is_empty &&
+        device->knowledge == TimeKnowledge::kNothing) {
+      has_no_times = true;
+    }
+    has_one_connection =
+        has_one_connection ||
+        (device->timing != "cupti" && absl::StrContains(device->timing_reason, kOneConnection));
     has_brackets = has_brackets || device->knowledge == TimeKnowledge::kBrackets;
   }
   for (const auto& [name, value] : counters) {
@@ -241,6 +253,16 @@ void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& qua
             "only intercepted calls have GPU times: compute is a lower bound, "
             "exposed communication an upper bound");
   }
+  if (has_no_times) {
+    AddNote(quality.notes,
+            "no GPU times: time split, overlap, exposed communication and rates of operations are "
+            "not known; FLOPs and the run's MFU are exact");
+  }
+  if (has_one_connection) {
+    AddNote(quality.notes,
+            "with CUDA_DEVICE_MAX_CONNECTIONS=1 times come without a cost in overlap from CUPTI "
+            "alone (--timing cupti); MFUTRACE_FORCE_EVENTS=1 gives them and serialises streams");
+  }
   if (quality.captured > 0) {
     AddNote(quality.notes, absl::StrCat(quality.captured,
                                         " calls were captured into CUDA graphs; each launch counts "
@@ -250,6 +272,58 @@ void MergeQuality(const std::vector<const DeviceSummary*>& devices, Quality& qua
     AddNote(quality.notes,
             absl::StrCat("GPU times lie on the host's clock to within ", residual_ns, " ns"));
   }
+}
+
+void FillSampling(const std::vector<DeviceSummary>& devices, RunResult& result) {
+  SamplingResult sampling;
+  Sampling paces;
+  bool is_partial = false;
+  for (const DeviceSummary& device : devices) {
+    is_partial = is_partial || device.sampling.is_partial;
+    sampling.asked = device.sampling.asked;
+    sampling.windows += device.sampling.host.size();
+    sampling.timed_ns += device.timed_ns;
+    sampling.run_ns += device.window_ns;
+    sampling.calls_outside += device.sampling.calls_outside;
+    paces.timed_ns += device.sampling.timed_ns;
+    paces.timed_calls += device.sampling.timed_calls;
+    paces.untimed_ns += device.sampling.untimed_ns;
+    paces.untimed_calls += device.sampling.untimed_calls;
+    if (device.sampling.cost_ppm.has_value()) {
+      sampling.cost_ratio = std::max(sampling.cost_ratio.value_or(0),
+                                     static_cast<double>(*device.sampling.cost_ppm) / 1e6);
+    }
+  }
+  if (!is_partial) return;
+  sampling.timed_calls_per_s = PerSecond(paces.timed_calls, paces.timed_ns);
+  sampling.untimed_calls_per_s = PerSecond(paces.untimed_calls, paces.untimed_ns);
+  result.sampling = std::move(sampling);
+}
+
+void FillOwnCost(const std::vector<const DeviceSummary*>& devices, RunResult& result) {
+  OwnCost sum;
+  OwnCostResult cost;
+  const auto keep_larger = [](std::optional<uint64_t>& kept, std::optional<uint64_t> value) {
+    if (value.has_value()) kept = std::max(kept.value_or(0), *value);
+  };
+  for (const DeviceSummary* device : devices) {
+    const OwnCost& own = device->own_cost;
+    sum.probed_calls += own.probed_calls;
+    sum.probed_ns += own.probed_ns;
+    sum.process_ns += own.process_ns;
+    cost.flusher_cpu_ns += own.flusher_cpu_ns;
+    keep_larger(cost.event_gpu_ns, own.event_gpu_ns);
+    keep_larger(cost.event_resolution_ns, own.event_resolution_ns);
+  }
+  if (cost.flusher_cpu_ns == 0) return;
+  if (sum.probed_calls > 0) {
+    cost.ns_per_call = static_cast<double>(sum.probed_ns) / static_cast<double>(sum.probed_calls);
+  }
+  if (sum.process_ns > 0) {
+    cost.flusher_share =
+        static_cast<double>(cost.flusher_cpu_ns) / static_cast<double>(sum.process_ns);
+  }
+  result.own_cost = cost;
 }
 
 void NameOpaque(const std::vector<OpResult>& ops, Quality& quality) {
@@ -412,6 +486,8 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   for (const DeviceSummary& device : devices) with_health.push_back(&device);
   for (const DeviceSummary& device : empty) with_health.push_back(&device);
   MergeQuality(with_health, result.quality);
+  FillSampling(devices, result);
+  FillOwnCost(with_health, result);
   result.run = RunSummary(devices, peaks, result.quality.notes);
   for (const DeviceSummary& device : devices) {
     result.ranks.push_back(RankRow(device));

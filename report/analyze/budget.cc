@@ -47,9 +47,11 @@ void AddExposed(const BudgetInput& input, BudgetSum& budget) {
   }
 }
 
+template <typename IsLeftOut>
 void AddRows(const std::vector<std::vector<int64_t>>& pieces, size_t first, size_t last,
-             std::vector<int64_t>& sums) {
+             IsLeftOut is_left_out, std::vector<int64_t>& sums) {
   for (size_t piece = first; piece <= last && piece < pieces.size(); ++piece) {
+    if (is_left_out(piece)) continue;
     if (sums.size() < pieces[piece].size()) sums.resize(pieces[piece].size(), 0);
     for (size_t i = 0; i < pieces[piece].size(); ++i) sums[i] += pieces[piece][i];
   }
@@ -135,13 +137,20 @@ BudgetSum BudgetOf(const BudgetInput& input, const PeakTable& peaks) {
   return budget;
 }
 
-BudgetInput InputOf(const DeviceSummary& device, size_t first_piece, size_t last_piece) {
+BudgetInput InputOf(const DeviceSummary& device, size_t first_piece, size_t last_piece,
+                    bool is_without_gaps) {
   BudgetInput input;
   input.gpu = device.gpu;
   input.knowledge = device.knowledge;
-  AddRows(device.exposed.shared_ns, first_piece, last_piece, input.shared_ns);
-  AddRows(device.exposed.matched_ns, first_piece, last_piece, input.matched_ns);
-  AddRows(device.exposed.wait_ns, first_piece, last_piece, input.wait_ns);
+  const auto add = [&](const std::vector<std::vector<int64_t>>& pieces,
+                       std::vector<int64_t>& sums) {
+    AddRows(
+        pieces, first_piece, last_piece,
+        [&](size_t piece) { return is_without_gaps && IsGap(device, piece); }, sums);
+  };
+  add(device.exposed.shared_ns, input.shared_ns);
+  add(device.exposed.matched_ns, input.matched_ns);
+  add(device.exposed.wait_ns, input.wait_ns);
   input.strategies = device.strategies;
   return input;
 }

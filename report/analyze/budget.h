@@ -59,7 +59,9 @@ struct BudgetInput {
 BudgetSum BudgetOf(const BudgetInput& input, const PeakTable& peaks);
 
 // Of pieces [first, last] of a device (summary.h tells what a piece is).
-BudgetInput InputOf(const DeviceSummary& device, size_t first_piece, size_t last_piece);
+// Without gaps: pieces outside the timed windows are left out.
+BudgetInput InputOf(const DeviceSummary& device, size_t first_piece, size_t last_piece,
+                    bool is_without_gaps = false);
 
 // MFU if one thing were different and all else took as long as it did.
 std::vector<WhatIf> WhatIfs(const BudgetSum& budget, size_t devices, double mfu,

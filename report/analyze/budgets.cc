@@ -83,9 +83,9 @@ absl::Status FillBudgets(const std::vector<DeviceSummary>& devices, const PeakTa
     const DeviceSummary& device = devices[d];
     const size_t pieces = 2 * device.steps.size() + 1;
     BudgetInput whole = InputOf(device, 0, pieces - 1);
-    whole.window_ns = device.window_ns;
+    whole.window_ns = device.timed_ns;
     whole.times = device.times;
-    whole.flop = &device.flop;
+    whole.flop = &device.timed_flop;
     BudgetSum rank;
     if (absl::Status status = Add(whole, peaks, device.path, "the run's budget", rank);
         !status.ok()) {
@@ -111,7 +111,7 @@ absl::Status FillBudgets(const std::vector<DeviceSummary>& devices, const PeakTa
     const size_t first = result.steady_first_step;
     const size_t last = result.steady_last_step;
     const StepRange range = RangeOf(device, first, last);
-    BudgetInput input = InputOf(device, 2 * first + 1, 2 * last + 1);
+    BudgetInput input = InputOf(device, 2 * first + 1, 2 * last + 1, true);
     input.window_ns = range.window_ns;
     input.times = range.times;
     input.flop = &range.flop;
@@ -122,6 +122,7 @@ absl::Status FillBudgets(const std::vector<DeviceSummary>& devices, const PeakTa
   }
   const auto fill = [&](const BudgetSum& budget, WindowSummary& window) {
     window.budget = budget.Lines();
+    window.budget_ns = budget.sum_ns();
     if (window.mfu.has_value()) {
       window.what_if = WhatIfs(budget, devices.size(), *window.mfu, slowest);
     }

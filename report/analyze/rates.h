@@ -23,6 +23,11 @@ inline std::optional<double> Ratio(std::optional<int64_t> part, int64_t whole) {
   return static_cast<double>(*part) / static_cast<double>(whole);
 }
 
+// What a window's times are shares of: itself, or its timed parts.
+inline int64_t TimedNs(const WindowSummary& window) {
+  return window.budget_ns > 0 ? window.budget_ns : window.window_ns;
+}
+
 // Per second of `time_ns`. For a window summed over devices this is the mean of one device.
 inline std::optional<double> PerSecond(std::optional<absl::uint128> amount,
                                        std::optional<int64_t> time_ns) {

@@ -88,8 +88,9 @@ struct WindowSummary {
   std::string measured_source;
   std::optional<std::map<std::string, double>> coverage;  // provenance -> share of kernel time
   TimeSplit split;                                        // summed over devices
-  std::vector<BudgetLine> budget;                         // sums to window_ns
+  std::vector<BudgetLine> budget;                         // sums to budget_ns
   std::vector<WhatIf> what_if;
+  int64_t budget_ns = 0;  // window_ns, less what lies outside the timed windows
 };
 
 // Where a rank's clock stands against the first rank's. Unknown for ranks that no collective, no
@@ -413,6 +414,28 @@ struct HtaCompat {
   std::string steps;  // which profiler steps were taken
 };
 
+// Windows in which calls were timed, over all devices; time splits and budgets are of those, calls
+// and FLOPs of everything.
+struct SamplingResult {
+  std::string asked;
+  uint64_t windows = 0;
+  int64_t timed_ns = 0;  // on the devices' clocks
+  int64_t run_ns = 0;    // the same for the whole run
+  uint64_t calls_outside = 0;
+  std::optional<double> timed_calls_per_s;  // of host time, per process
+  std::optional<double> untimed_calls_per_s;
+  std::optional<double> cost_ratio;  // of the pace while timed: the largest that a process measured
+};
+
+// mfutrace's own cost, over all processes.
+struct OwnCostResult {
+  std::optional<double> ns_per_call;  // on the job's threads
+  uint64_t flusher_cpu_ns = 0;
+  std::optional<double> flusher_share;          // of one core
+  std::optional<uint64_t> event_gpu_ns;         // the largest
+  std::optional<uint64_t> event_resolution_ns;  // the largest
+};
+
 struct RunResult {
   std::string title;   // command or file name
   std::string gpu;     // name; "mixed" lists stay in `notes`
@@ -433,6 +456,8 @@ struct RunResult {
   std::vector<OpResult> ops;  // most time first, then most FLOPs
   std::vector<CommunicatorResult> communicators;
   Quality quality;
+  std::optional<SamplingResult> sampling;  // where not all of the run was timed
+  std::optional<OwnCostResult> own_cost;   // where the source tells
   std::vector<HtaCompat> compat_hta;     // one a timeline, if asked
   std::optional<ServingResult> serving;  // where attention runs forward only
   std::vector<ExpertsResult> experts;

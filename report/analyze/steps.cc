@@ -94,11 +94,11 @@ double MatchOfKinds(std::span<const uint32_t> tokens, const std::vector<std::vec
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
-// Positions of the token that most reliably occurs once a period.
-std::vector<size_t> AnchorPositions(const std::vector<std::vector<size_t>>& kinds, size_t lag) {
-  const std::vector<size_t>* best = nullptr;
+// The token that most reliably occurs once a period.
+std::optional<uint32_t> AnchorToken(std::span<const uint32_t> tokens, size_t lag) {
+  std::optional<uint32_t> best;
   double best_score = 0;
-  for (const std::vector<size_t>& at : kinds) {
+  for (const std::vector<size_t>& at : Occurrences(tokens)) {
     size_t regular = 0;
     for (size_t i = 0; i + 1 < at.size(); ++i) regular += at[i + 1] - at[i] == lag ? 1 : 0;
     const double share = static_cast<double>(regular) / static_cast<double>(at.size() - 1);
@@ -106,13 +106,17 @@ std::vector<size_t> AnchorPositions(const std::vector<std::vector<size_t>>& kind
     const double score = share * static_cast<double>(regular);
     if (score > best_score) {
       best_score = score;
-      best = &at;
+      best = tokens[at.front()];
     }
   }
-  if (best == nullptr) return {};
-  // Occurrences nearer than half a period are not a step of their own.
+  return best;
+}
+
+// Where it occurs. Occurrences nearer than half a period are not a step of their own.
+std::vector<size_t> AnchorPositions(std::span<const uint32_t> tokens, uint32_t token, size_t lag) {
   std::vector<size_t> anchors;
-  for (const size_t at : *best) {
+  for (size_t at = 0; at < tokens.size(); ++at) {
+    if (tokens[at] != token) continue;
     if (anchors.empty() || at - anchors.back() > lag / 2) anchors.push_back(at);
   }
   return anchors;
@@ -136,16 +140,18 @@ struct Sequence {
   int64_t launch_end_ns = std::numeric_limits<int64_t>::min();
 };
 
-Sequence SequenceOf(const Timeline& timeline) {
-  Sequence sequence;
+// One for each timed window of the source, which are all there is to be seen.
+std::vector<Sequence> SequencesOf(const Timeline& timeline) {
+  std::vector<Sequence> sequences(1);
   const bool has_device_times = !timeline.works.empty();
-  const size_t most = timeline.calls.size();
-  sequence.tokens.reserve(most);
-  sequence.device.reserve(most);
-  sequence.is_timed.reserve(most);
-  sequence.is_compute.reserve(most);
-  sequence.launch_ns.reserve(most);
+  const std::vector<Interval>& windows = timeline.sampling.host;
+  size_t window = 0;
   for (const OpCall& call : timeline.calls) {
+    while (window + 1 < windows.size() && call.host_begin_ns >= windows[window + 1].begin_ns) {
+      ++window;
+      if (!sequences.back().tokens.empty()) sequences.emplace_back();
+    }
+    Sequence& sequence = sequences.back();
     if (call.is_captured || call.op >= timeline.ops.size()) continue;
     const bool is_timed = call.work < timeline.works.size();
     Interval device = {call.host_begin_ns, call.host_end_ns};
@@ -162,7 +168,7 @@ Sequence SequenceOf(const Timeline& timeline) {
       sequence.device_end_ns = std::max(sequence.device_end_ns, device.end_ns);
     }
   }
-  return sequence;
+  return sequences;
 }
 
 // How many positions before the anchor a step begins: where, in the median step, the device (or the
@@ -196,8 +202,7 @@ size_t OffsetOfBoundary(const Sequence& sequence, const std::vector<size_t>& anc
 }
 
 std::vector<size_t> Boundaries(const Sequence& sequence, const std::vector<size_t>& anchors,
-                               size_t lag) {
-  const size_t offset = OffsetOfBoundary(sequence, anchors, lag);
+                               size_t lag, size_t offset) {
   std::vector<size_t> boundaries;
   for (const size_t anchor : anchors) {
     if (anchor >= offset) boundaries.push_back(anchor - offset);
@@ -231,15 +236,9 @@ std::optional<int64_t> DeviceBegin(const Sequence& sequence, size_t first, size_
   return any_ns;
 }
 
-StepWindows StepsByPeriod(const Timeline& timeline) {
-  const Sequence sequence = SequenceOf(timeline);
-  const std::optional<Period> period = FindPeriod(sequence.tokens);
-  if (!period.has_value()) return {};
-  const std::vector<size_t> anchors = AnchorPositions(Occurrences(sequence.tokens), period->lag);
-  const std::vector<size_t> boundaries = Boundaries(sequence, anchors, period->lag);
-  if (boundaries.size() < 2) return {};
-
-  StepWindows steps;
+// Adds the steps of one sequence. False where it must end early.
+bool AddSteps(const Sequence& sequence, const std::vector<size_t>& boundaries, size_t lag,
+              std::vector<StepWindow>& windows) {
   const size_t count = sequence.tokens.size();
   for (size_t k = 0; k + 1 < boundaries.size(); ++k) {
     const size_t first = boundaries[k];
@@ -248,17 +247,39 @@ StepWindows StepsByPeriod(const Timeline& timeline) {
     const std::optional<int64_t> begin_ns = DeviceBegin(sequence, first, next);
     const std::optional<int64_t> end_ns =
         is_end ? std::optional<int64_t>(sequence.device_end_ns)
-               : DeviceBegin(sequence, next, std::min(count, next + period->lag));
+               : DeviceBegin(sequence, next, std::min(count, next + lag));
     StepWindow window;
     window.launch = {sequence.launch_ns[first],
                      is_end ? sequence.launch_end_ns + 1 : sequence.launch_ns[next]};
     // A step without device times, or out of order on the device, ends the series that can be
     // shown.
-    if (!begin_ns.has_value() || !end_ns.has_value() || *end_ns < *begin_ns) {
-      return steps.windows.empty() ? StepWindows() : steps;
-    }
+    if (!begin_ns.has_value() || !end_ns.has_value() || *end_ns < *begin_ns) return false;
     window.device = {*begin_ns, *end_ns};
-    steps.windows.push_back(std::move(window));
+    if (!windows.empty() && window.device.begin_ns < windows.back().device.end_ns) return false;
+    windows.push_back(std::move(window));
+  }
+  return true;
+}
+
+StepWindows StepsByPeriod(const Timeline& timeline) {
+  const std::vector<Sequence> sequences = SequencesOf(timeline);
+  // What a step is, the longest one tells best.
+  const Sequence& longest = *std::max_element(
+      sequences.begin(), sequences.end(),
+      [](const Sequence& a, const Sequence& b) { return a.tokens.size() < b.tokens.size(); });
+  const std::optional<Period> period = FindPeriod(longest.tokens);
+  if (!period.has_value()) return {};
+  const std::optional<uint32_t> token = AnchorToken(longest.tokens, period->lag);
+  if (!token.has_value()) return {};
+  const size_t lag = period->lag;
+  const size_t offset =
+      OffsetOfBoundary(longest, AnchorPositions(longest.tokens, *token, lag), lag);
+  StepWindows steps;
+  for (const Sequence& sequence : sequences) {
+    const std::vector<size_t> anchors = AnchorPositions(sequence.tokens, *token, lag);
+    const std::vector<size_t> boundaries = Boundaries(sequence, anchors, lag, offset);
+    if (!steps.windows.empty()) steps.windows.back().has_gap_after = true;
+    if (!AddSteps(sequence, boundaries, lag, steps.windows)) break;
   }
   return steps;
 }

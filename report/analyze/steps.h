@@ -30,6 +30,7 @@ struct StepWindow {
   std::string name;  // empty for steps found by period
   Interval device;   // on the device's clock; on the host's where the source has no device times
   Interval launch;   // on the host's clock: calls that begin in it belong to the step
+  bool has_gap_after = false;  // a timed window ends between it and the next step
 };
 
 struct StepWindows {

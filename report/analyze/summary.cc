@@ -69,7 +69,7 @@ Interval RunWindow(const Timeline& timeline) {
     window.begin_ns = std::min(window.begin_ns, work.time.begin_ns);
     window.end_ns = std::max(window.end_ns, work.time.end_ns);
   }
-  if (timeline.has_all_kernels) return window;
+  if (timeline.has_all_kernels && !timeline.sampling.is_partial) return window;
   const OpCall* first = nullptr;
   int64_t last_end_ns = 0;
   for (const OpCall& call : timeline.calls) {
@@ -81,6 +81,18 @@ Interval RunWindow(const Timeline& timeline) {
   window.begin_ns -= std::max<int64_t>(0, first->host_begin_ns - timeline.host_window.begin_ns);
   window.end_ns += std::max<int64_t>(0, timeline.host_window.end_ns - last_end_ns);
   return window;
+}
+
+// Where times are known: all of the run's window, or its timed parts.
+std::vector<Interval> TimedWindows(const Timeline& timeline, const Interval& window) {
+  if (timeline.sampling.device.empty()) return {window};
+  return timeline.sampling.device;
+}
+
+bool Covers(const std::vector<Interval>& windows, int64_t time_ns) {
+  return std::any_of(windows.begin(), windows.end(), [time_ns](const Interval& window) {
+    return window.begin_ns <= time_ns && time_ns < window.end_ns;
+  });
 }
 
 // Times of the pieces between two borders that are cuts of the sweep.
@@ -98,8 +110,12 @@ absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
   const Interval window = RunWindow(timeline);
   summary.window_ns = window.end_ns - window.begin_ns;
   std::vector<int64_t> cuts = Borders(steps.windows, &StepWindow::device);
-  cuts.push_back(window.begin_ns);
-  cuts.push_back(window.end_ns);
+  const std::vector<Interval> timed = TimedWindows(timeline, window);
+  for (const Interval& part : timed) {
+    cuts.push_back(part.begin_ns);
+    cuts.push_back(part.end_ns);
+    summary.timed_ns += part.end_ns - part.begin_ns;
+  }
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   std::vector<bool> is_counted;
@@ -114,10 +130,13 @@ absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
   const std::vector<int64_t> borders = Borders(steps.windows, &StepWindow::device);
   summary.exposed.shared_ns.resize(borders.size() + 1);
   for (size_t i = 0; i < sweep.shared_ns.size(); ++i) {
+    if (!Covers(timed, cuts[i])) continue;
     AddTo(summary.exposed.shared_ns[PieceOf(borders, cuts[i])], sweep.shared_ns[i]);
   }
-  summary.times = Between(cuts, sweep.pieces, window.begin_ns, window.end_ns);
-  if (!SumsToWindow(summary.times, summary.window_ns)) return NotWhole(timeline.path, "the run");
+  for (const Interval& part : timed) {
+    summary.times += Between(cuts, sweep.pieces, part.begin_ns, part.end_ns);
+  }
+  if (!SumsToWindow(summary.times, summary.timed_ns)) return NotWhole(timeline.path, "the run");
   for (size_t k = 0; k < steps.windows.size(); ++k) {
     StepSums step;
     step.name = steps.windows[k].name;
@@ -126,7 +145,8 @@ absl::Status SummarizeTimes(const Timeline& timeline, const StepWindows& steps,
     if (!SumsToWindow(step.times, step.window.end_ns - step.window.begin_ns)) {
       return NotWhole(timeline.path, absl::StrCat("step ", k));
     }
-    if (k + 1 < steps.windows.size()) {
+    step.has_gap_after = steps.windows[k].has_gap_after;
+    if (k + 1 < steps.windows.size() && !step.has_gap_after) {
       step.times_to_next =
           Between(cuts, sweep.pieces, step.window.end_ns, steps.windows[k + 1].device.begin_ns);
     }
@@ -198,15 +218,23 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const Flo
     if (call.is_captured || call.op >= counts.size()) continue;
     ++(adder.IsTimed(call) ? counts : untimed_counts)[call.op];
   }
+  std::vector<uint64_t> outside_counts(timeline.ops.size(), 0);
   for (const CountedCalls& counted : timeline.counted) {
-    if (counted.op < counts.size()) untimed_counts[counted.op] += counted.calls;
+    if (counted.op >= counts.size()) continue;
+    (counted.is_outside ? outside_counts : untimed_counts)[counted.op] += counted.calls;
   }
+  // Without device times there is nothing to tell the windows apart by.
+  const bool is_partial = !timeline.sampling.device.empty();
+  summary.timed_flop = NoFlop(timeline.has_shapes);
   for (size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] + untimed_counts[i] > 0) {
-      adder.Add(summary.flop, i, counts[i], untimed_counts[i]);
+    const uint64_t untimed = untimed_counts[i] + outside_counts[i];
+    if (counts[i] + untimed > 0) adder.Add(summary.flop, i, counts[i], untimed);
+    if (is_partial && counts[i] + untimed_counts[i] > 0) {
+      adder.Add(summary.timed_flop, i, counts[i], untimed_counts[i]);
     }
     counts[i] = untimed_counts[i] = 0;
   }
+  if (!is_partial) summary.timed_flop = summary.flop;
   if (steps.windows.empty()) return;
   for (StepSums& step : summary.steps) {
     step.flop = NoFlop(timeline.has_shapes);
@@ -241,7 +269,8 @@ void SummarizeFlop(const Timeline& timeline, const StepWindows& steps, const Flo
   }
   flush();
   for (const CountedCalls& counted : timeline.counted) {
-    if (counted.op >= counts.size()) continue;
+    // Steps lie in timed windows.
+    if (counted.op >= counts.size() || counted.is_outside) continue;
     const size_t first = PieceOf(borders, counted.host_time.begin_ns);
     const size_t last =
         PieceOf(borders, std::max(counted.host_time.begin_ns, counted.host_time.end_ns - 1));
@@ -325,6 +354,8 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   summary.world_size = timeline.world_size;
   summary.clock_residual_ns = timeline.clock_residual_ns;
   summary.quality = timeline.quality;
+  summary.sampling = timeline.sampling;
+  summary.own_cost = timeline.own_cost;
   summary.is_empty = timeline.calls.empty() && timeline.counted.empty() && !HasWork(timeline);
   if (HasWork(timeline)) {
     summary.knowledge =
@@ -354,9 +385,18 @@ std::vector<int64_t> StepBorders(const DeviceSummary& device) {
   return borders;
 }
 
+bool IsGap(const DeviceSummary& device, size_t piece) {
+  return piece > 0 && piece % 2 == 0 && piece / 2 <= device.steps.size() &&
+         device.steps[piece / 2 - 1].has_gap_after;
+}
+
 StepRange RangeOf(const DeviceSummary& device, size_t first, size_t last) {
   StepRange range;
   range.window_ns = device.steps[last].window.end_ns - device.steps[first].window.begin_ns;
+  for (size_t k = first; k < last; ++k) {
+    if (!device.steps[k].has_gap_after) continue;
+    range.window_ns -= device.steps[k + 1].window.begin_ns - device.steps[k].window.end_ns;
+  }
   range.flop = NoFlop(device.flop.executed.has_value());
   for (size_t k = first; k <= last; ++k) {
     const StepSums& step = device.steps[k];
@@ -364,6 +404,7 @@ StepRange RangeOf(const DeviceSummary& device, size_t first, size_t last) {
     AddSums(range.flop, step.flop);
     AddTo(range.kernel_ns, step.kernel_ns);
     if (k == last) break;
+    if (step.has_gap_after) continue;
     range.times += step.times_to_next;
     AddSums(range.flop, step.flop_to_next);
     AddTo(range.kernel_ns, step.kernel_to_next_ns);

@@ -35,6 +35,7 @@ struct StepSums {
   FlopSums flop;
   KernelTimes kernel_ns = {};
   bool has_straddling_calls = false;  // counted calls that may or may not be part of it
+  bool has_gap_after = false;         // untimed time, of which nothing is known, before the next
   // From its end to the next step's begin: part of a window of several steps.
   StateTimes times_to_next;
   FlopSums flop_to_next;
@@ -87,8 +88,12 @@ struct DeviceSummary {
   std::optional<int64_t> clock_residual_ns;
 
   int64_t window_ns = 0;
+  int64_t timed_ns = 0;  // of it, in windows that are timed: what `times` sum to
   StateTimes times;
   FlopSums flop;
+  FlopSums timed_flop;  // of it, in those windows
+  Sampling sampling;
+  OwnCost own_cost;
   std::vector<StepSums> steps;
   bool steps_are_marks = false;
   std::vector<StraddlingCalls> straddling;
@@ -131,7 +136,10 @@ std::vector<uint64_t> CallsByOp(const Timeline& timeline);
 // borders are at or before it.
 std::vector<int64_t> StepBorders(const DeviceSummary& device);
 
-// Steps [first, last] of a device as one window.
+// True if nothing is known of a piece: it lies, all or in part, outside the timed windows.
+bool IsGap(const DeviceSummary& device, size_t piece);
+
+// Steps [first, last] of a device as one window, without the gaps between timed windows.
 struct StepRange {
   int64_t window_ns = 0;
   StateTimes times;

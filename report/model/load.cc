@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "report/model/load_signatures.h"
+#include "report/model/load_windows.h"
 #include "report/model/ops_of.h"
 #include "trace/contract.h"
 #include "trace/reader.h"
@@ -100,6 +101,13 @@ class Loader : public trace::Visitor {
   void OnClockSample(const trace::ClockSampleRecord& sample) override {
     Device(sample.device).clock_widths_ns.push_back(sample.host_max_ns - sample.host_min_ns);
   }
+  void OnWindow(const trace::WindowRecord& record) override {
+    if (record.event == static_cast<uint8_t>(trace::WindowEvent::kOpened)) {
+      windows_.push_back({record, std::nullopt});
+    } else if (!windows_.empty() && windows_.back().opened.number == record.number) {
+      windows_.back().closed = record;
+    }
+  }
   void OnEnd(const trace::EndRecord& end) override {
     end_ = end;
     has_end_ = true;
@@ -139,8 +147,9 @@ class Loader : public trace::Visitor {
   uint32_t WorkOf(DeviceBuilder& device, const trace::Call& call, const trace::LaneRecord& lane,
                   uint32_t op);
   void MergeUnknownDevice();
+  void ReadSampling();
   void FinishDevice(int32_t ordinal, DeviceBuilder& device);
-  void FinishProcess(const trace::Outcome& outcome, Quality& quality);
+  void FinishProcess(const trace::Outcome& outcome, Quality& quality, OwnCost& own_cost);
 
   std::string path_;
   uint64_t calls_expected_ = 0;
@@ -156,6 +165,9 @@ class Loader : public trace::Visitor {
   int32_t last_ordinal_ = 0;
   DeviceBuilder* last_device_ = nullptr;
   std::map<std::string, uint64_t> counters_;
+  std::vector<RecordingWindow> windows_;
+  Sampling sampling_;  // of the process
+  int64_t last_host_ns_ = 0;
   trace::EndRecord end_ = {};
   bool has_end_ = false;
   uint64_t calls_seen_ = 0;
@@ -274,6 +286,7 @@ void Extend(DeviceBuilder& device, int64_t begin_ns, int64_t end_ns) {
 
 void Loader::OnCall(const trace::Call& call) {
   ++calls_seen_;
+  last_host_ns_ = std::max(last_host_ns_, call.host_end_ns);
   const trace::LaneRecord& lane = LaneOf(call.lane);
   DeviceBuilder& device = Device(lane.device);
   const DeviceBuilder::CallKind kind = KindOf(device, call.signature);
@@ -317,6 +330,7 @@ void Loader::OnForeignRun(const trace::ForeignRun& run) {
 
 void Loader::OnCount(const trace::CountRecord& count) {
   calls_seen_ += count.calls;
+  last_host_ns_ = std::max(last_host_ns_, count.host_end_ns);
   DeviceBuilder& device = Device(count.device);
   const uint32_t op = OpIn(device, count.signature);
   if (op == kNoIndex) {
@@ -331,13 +345,17 @@ void Loader::OnCount(const trace::CountRecord& count) {
     return;
   }
   if (signatures_.IsCompound(count.signature)) ran_.insert(count.signature);
-  if (count.reason == static_cast<uint8_t>(trace::CountReason::kUntimed)) {
+  const auto reason = static_cast<trace::CountReason>(count.reason);
+  const bool is_outside = !windows_.empty() && reason != trace::CountReason::kDropped;
+  if (is_outside) {
+    timeline.sampling.calls_outside += count.calls;
+  } else if (reason == trace::CountReason::kUntimed) {
     timeline.quality.untimed += count.calls;
   } else {
     timeline.quality.dropped += count.calls;
   }
   timeline.counted.push_back(
-      {op, count.calls, {count.host_begin_ns, count.host_end_ns}, std::nullopt});
+      {op, count.calls, {count.host_begin_ns, count.host_end_ns}, std::nullopt, is_outside});
 }
 
 // Calls whose device the library could not tell belong to the process's only device, if it has one.
@@ -348,8 +366,22 @@ void Loader::MergeUnknownDevice() {
   builders_.erase(-1);
 }
 
+void Loader::ReadSampling() {
+  sampling_ = SamplingOf(windows_, header_.start_monotonic_ns,
+                         has_end_ ? end_.monotonic_ns : last_host_ns_);
+  sampling_.asked = Fact(fact::kSample);
+  const auto cost = counters_.find("timed_cost_ppm");
+  if (cost != counters_.end()) sampling_.cost_ppm = cost->second;
+  for (const auto& [ordinal, builder] : builders_) {
+    sampling_.is_partial = sampling_.is_partial || builder->timeline.sampling.calls_outside > 0;
+  }
+}
+
 void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   Timeline& timeline = device.timeline;
+  const uint64_t calls_outside = timeline.sampling.calls_outside;
+  timeline.sampling = sampling_;
+  timeline.sampling.calls_outside = calls_outside;
   timeline.source = SourceKind::kNative;
   timeline.path = path_;
   timeline.has_shapes = true;
@@ -397,10 +429,13 @@ void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   if (!std::is_sorted(timeline.calls.begin(), timeline.calls.end(), by_host_begin)) {
     std::stable_sort(timeline.calls.begin(), timeline.calls.end(), by_host_begin);
   }
+  if (timeline.sampling.is_partial) PlaceWindows(timeline);
 }
 
-void Loader::FinishProcess(const trace::Outcome& outcome, Quality& quality) {
+void Loader::FinishProcess(const trace::Outcome& outcome, Quality& quality, OwnCost& own_cost) {
   const std::string file = std::filesystem::path(path_).filename().string();
+  own_cost = TakeOwnCost(counters_);
+  own_cost.process_ns = (has_end_ ? end_.monotonic_ns : last_host_ns_) - header_.start_monotonic_ns;
   for (const auto& [name, value] : counters_) {
     if (value != 0) quality.counters.emplace_back(name, value);
   }
@@ -435,10 +470,19 @@ void Loader::FinishProcess(const trace::Outcome& outcome, Quality& quality) {
                                          " calls, the file has ", calls_seen_,
                                          "; figures are lower bounds"));
   }
-  if (has_end_ && end_.reason == static_cast<uint8_t>(trace::EndReason::kSizeLimit)) {
-    quality.notes.push_back(absl::StrCat(
-        file, ": reached its size limit; later calls are counted without times (raise ",
-        trace::env::kMaxSize, ")"));
+  const bool is_limited =
+      has_end_ && end_.reason == static_cast<uint8_t>(trace::EndReason::kSizeLimit);
+  if (is_limited || sampling_.limit_ns.has_value()) {
+    std::string when;
+    if (sampling_.limit_ns.has_value()) {
+      when =
+          absl::StrCat(" ", *sampling_.limit_ns / 1'000'000'000, ".",
+                       absl::Dec(*sampling_.limit_ns / 100'000'000 % 10), " s after its start, at ",
+                       UtcText(header_.start_realtime_ns + *sampling_.limit_ns));
+    }
+    quality.notes.push_back(absl::StrCat(file, ": reached its size limit", when,
+                                         "; later calls are counted without times (raise ",
+                                         trace::env::kMaxSize, ")"));
   }
   if (has_end_ && end_.reason == static_cast<uint8_t>(trace::EndReason::kWriteError)) {
     quality.notes.push_back(absl::StrCat(file,
@@ -458,10 +502,11 @@ std::vector<Timeline> Loader::Finish(const trace::Outcome& outcome) {
   last_device_ = nullptr;
   MergeUnknownDevice();
   if (builders_.empty()) Device(devices_.empty() ? -1 : devices_.begin()->first);
+  ReadSampling();
   std::vector<Timeline> timelines;
   for (auto& [ordinal, builder] : builders_) FinishDevice(ordinal, *builder);
   for (auto& [ordinal, builder] : builders_) timelines.push_back(std::move(builder->timeline));
-  FinishProcess(outcome, timelines.front().quality);
+  FinishProcess(outcome, timelines.front().quality, timelines.front().own_cost);
   return timelines;
 }
 

@@ -93,6 +93,7 @@ struct CountedCalls {
   uint64_t calls = 0;
   Interval host_time;
   std::optional<int64_t> time_ns;  // summed, where a source tells how long they took but not when
+  bool is_outside = false;  // counted on purpose, outside the windows in which calls are recorded
 };
 
 struct Communicator {
@@ -147,6 +148,33 @@ struct Quality {
 // Inspector.
 enum class SourceKind : uint8_t { kNative, kKineto, kNsys, kInspector };
 
+// When calls were recorded and timed, where that was not all the time: in windows.
+struct Sampling {
+  std::string asked;  // "default", "all", "none", "10s/60s"; empty = the source does not sample
+  bool is_partial = false;       // some of the run lies outside the windows
+  std::vector<Interval> host;    // windows on the host's clock, ascending
+  std::vector<Interval> device;  // of each the device's work, disjoint and ascending; fewer where
+                                 // windows hold no work
+  uint64_t calls_outside = 0;
+  // Pace: windows of the schedule, and the time between two windows.
+  int64_t timed_ns = 0;
+  uint64_t timed_calls = 0;
+  int64_t untimed_ns = 0;
+  uint64_t untimed_calls = 0;
+  std::optional<uint64_t> cost_ppm;  // of the pace while timed, as the library measured it
+  std::optional<int64_t> limit_ns;   // the size limit was reached, since the process started
+};
+
+// What the library measured of itself.
+struct OwnCost {
+  uint64_t probed_calls = 0;
+  uint64_t probed_ns = 0;  // in them, without the vendor's function
+  uint64_t flusher_cpu_ns = 0;
+  int64_t process_ns = 0;                       // the time that this CPU time is of
+  std::optional<uint64_t> event_gpu_ns;         // of one timing event on an idle stream
+  std::optional<uint64_t> event_resolution_ns;  // of the events' clock
+};
+
 struct Timeline {
   SourceKind source = SourceKind::kNative;
   std::string path;
@@ -172,6 +200,8 @@ struct Timeline {
   std::vector<StepMark> steps;
   std::vector<ServingStep> serving_steps;
   Quality quality;
+  Sampling sampling;
+  OwnCost own_cost;  // of the process: in its first timeline only
 
   // True if `works` holds every kernel of the device (imports): only then is idle known, and
   // coverage.

@@ -90,6 +90,32 @@ std::string ClockText(const std::optional<ClockResult>& clock) {
       .Text();
 }
 
+std::string SamplingText(const std::optional<SamplingResult>& sampling) {
+  if (!sampling.has_value()) return "null";
+  return Object()
+      .Add("asked", TextOrNull(sampling->asked))
+      .Add("windows", Value(sampling->windows))
+      .Add("timed_ns", Value(sampling->timed_ns))
+      .Add("run_ns", Value(sampling->run_ns))
+      .Add("timed_share", Value(Ratio(sampling->timed_ns, sampling->run_ns)))
+      .Add("calls_outside", Value(sampling->calls_outside))
+      .Add("timed_calls_per_s", Value(sampling->timed_calls_per_s))
+      .Add("untimed_calls_per_s", Value(sampling->untimed_calls_per_s))
+      .Add("cost_ratio", Value(sampling->cost_ratio))
+      .Text();
+}
+
+std::string OwnCostText(const std::optional<OwnCostResult>& cost) {
+  if (!cost.has_value()) return "null";
+  return Object()
+      .Add("ns_per_call", Value(cost->ns_per_call))
+      .Add("flusher_cpu_ns", Value(cost->flusher_cpu_ns))
+      .Add("flusher_share", Value(cost->flusher_share))
+      .Add("event_gpu_ns", Value(cost->event_gpu_ns))
+      .Add("event_resolution_ns", Value(cost->event_resolution_ns))
+      .Text();
+}
+
 std::string WindowText(const RunResult& result, const WindowSummary& window) {
   Object object;
   object.Add("gpu", TextOrNull(result.gpu))
@@ -106,10 +132,12 @@ std::string WindowText(const RunResult& result, const WindowSummary& window) {
       .Add("mfu", Value(window.mfu))
       .Add("hfu", Value(window.hfu))
       .Add("timing", TextOrNull(result.timing))
+      .Add("sampling", SamplingText(result.sampling))
+      .Add("own_cost", OwnCostText(result.own_cost))
       .Add("coverage", CoverageText(window.coverage))
       .Add("steps_found_by", TextOrNull(result.steps_found_by))
       .Add("clock", ClockText(result.clock))
-      .Add("budget", BudgetText(window.budget, window.window_ns))
+      .Add("budget", BudgetText(window.budget, TimedNs(window)))
       .Add("what_if", WhatIfText(window.what_if));
   return object.Text();
 }

@@ -130,6 +130,7 @@ class Page {
   void BudgetLine(std::optional<int64_t> ns, const std::string& what, double& at);
   void Rows(const std::vector<std::string>& lines);
   void Quality();
+  void OwnLines();
 
   const RunResult& result_;
   const TerminalOptions& options_;
@@ -339,6 +340,33 @@ void Page::Rows(const std::vector<std::string>& lines) {
   for (size_t i = 0; i < lines.size(); ++i) text_ += (i == 0 ? Bold(lines[i]) : lines[i]) + "\n";
 }
 
+// What part of the run was timed, and what mfutrace itself costs.
+void Page::OwnLines() {
+  if (result_.sampling.has_value()) {
+    const SamplingResult& sampling = *result_.sampling;
+    Labelled("", "timed " + Percent(Ratio(sampling.timed_ns, sampling.run_ns)) +
+                     " of the run, in " + std::to_string(sampling.windows) + " windows (" +
+                     sampling.asked +
+                     "): times and shares are of those; FLOPs and calls of everything");
+    if (sampling.timed_calls_per_s.has_value() && sampling.untimed_calls_per_s.has_value()) {
+      std::string cost = sampling.cost_ratio.has_value()
+                             ? "timing costs " + Percent(sampling.cost_ratio) + " of it"
+                             : "too few windows to tell what timing costs";
+      Labelled("", "pace " + Fixed(*sampling.timed_calls_per_s, 0) + " calls/s timed, " +
+                       Fixed(*sampling.untimed_calls_per_s, 0) + " untimed: " + cost);
+    }
+  }
+  if (!result_.own_cost.has_value()) return;
+  const OwnCostResult& own = *result_.own_cost;
+  std::string text = "own cost";
+  if (own.ns_per_call.has_value()) text += " " + Fixed(*own.ns_per_call, 0) + " ns a call,";
+  text += " flusher " + Percent(own.flusher_share) + " of a core";
+  if (own.event_gpu_ns.has_value()) {
+    text += ", a timing event " + std::to_string(*own.event_gpu_ns) + " ns of GPU time";
+  }
+  Labelled("", text);
+}
+
 void Page::Quality() {
   const struct Quality& quality = result_.quality;
   Line("");
@@ -359,6 +387,7 @@ void Page::Quality() {
       "timing " + (result_.timing.empty() ? std::string(kUnknownText) : result_.timing);
   if (!result_.timing_reason.empty()) timing += " (" + result_.timing_reason + ")";
   Labelled("", timing);
+  OwnLines();
   if (window_.coverage.has_value()) {
     std::string coverage;
     for (const auto& [provenance, share] : *window_.coverage) {

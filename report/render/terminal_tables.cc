@@ -113,7 +113,7 @@ std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size
   if (ops.empty()) return {};
   const size_t shown = RowsShown(ops.size(), row_limit);
   const auto share = [&result](std::optional<int64_t> time_ns) {
-    return PercentOrUnknown(Ratio(time_ns, result.run.window_ns));
+    return PercentOrUnknown(Ratio(time_ns, TimedNs(result.run)));
   };
   const auto table_of = [&](const std::vector<OpColumn>& columns) {
     std::vector<Table::Column> heads = {
