@@ -40,6 +40,7 @@ void ForgetParent() {
   if (parent != nullptr && parent->flusher != nullptr) CloseInherited(*parent->flusher);
   g_start_lock.Reset();
   g_session.store(nullptr, std::memory_order_relaxed);
+  g_observed_session.store(nullptr, std::memory_order_relaxed);
   ForgetCurrentThread();
   ResetCounters();
   ResetSayings();
@@ -55,6 +56,7 @@ void DrainAtExit() {
   // An earlier session's handler in a child of fork, or the second of two: nothing to do.
   if (g_state.exchange(State::kOff, std::memory_order_acq_rel) != State::kObserving) return;
   const ErrnoGuard keep_errno;
+  g_observed_session.store(nullptr, std::memory_order_release);
   Session* session = g_session.load(std::memory_order_acquire);
   const uint32_t seen = session->flusher_is_done.value();
   session->is_stopping.store(true, std::memory_order_release);
@@ -76,7 +78,7 @@ Session* Start() {
   const ErrnoGuard keep_errno;
   LockGuard guard(g_start_lock);
   if (g_state.load(std::memory_order_relaxed) != State::kUnstarted) {
-    return ObservedSession();
+    return g_observed_session.load(std::memory_order_acquire);
   }
   // Until the end of this function other threads wait for the lock: their first calls count too.
   void* memory = MapPages(sizeof(Session));
@@ -105,6 +107,7 @@ Session* Start() {
   }
   g_session.store(session, std::memory_order_release);
   g_state.store(State::kObserving, std::memory_order_release);
+  g_observed_session.store(session, std::memory_order_release);
   DriverOf(*session);
   return session;
 }
@@ -153,19 +156,21 @@ ThreadState* RegisterThread(Session& session) {
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState* t_thread = nullptr;
 
-Session* ObservedSession() {
+constinit std::atomic<Session*> g_observed_session{nullptr};
+
+Session* StartedSession() {
   switch (g_state.load(std::memory_order_acquire)) {
-    case State::kObserving:
-      return g_session.load(std::memory_order_relaxed);
     case State::kUnstarted:
       return Start();
+    case State::kObserving:  // another thread has just started it
+      return g_session.load(std::memory_order_relaxed);
     case State::kOff:
       break;
   }
   return nullptr;
 }
 
-bool HasSession() { return g_state.load(std::memory_order_acquire) == State::kObserving; }
+bool HasSession() { return g_observed_session.load(std::memory_order_acquire) != nullptr; }
 
 Session* SessionOfOpenCalls() { return g_session.load(std::memory_order_acquire); }
 
@@ -187,7 +192,10 @@ void RegisterExit(Session& session) {
   if (atexit(&DrainAtExit) != 0) return;
 }
 
-void StopObserving() { g_state.store(State::kOff, std::memory_order_release); }
+void StopObserving() {
+  g_state.store(State::kOff, std::memory_order_release);
+  g_observed_session.store(nullptr, std::memory_order_release);
+}
 
 const Driver* SearchDriver(Session& session) {
   // A process may call NCCL before it has loaded the driver, so one look is not enough; each takes

@@ -98,8 +98,18 @@ struct Session {
   Flusher* flusher;
 };
 
+// The session while calls are observed, nullptr otherwise. Every call reads it several times.
+extern constinit std::atomic<Session*> g_observed_session;
+// What is left to do where there is none: starts it if it has not been started yet.
+Session* StartedSession();
+
 // The session if calls are to be observed, starting it if need be; nullptr otherwise.
-Session* ObservedSession();
+inline Session* ObservedSession() {
+  Session* session = g_observed_session.load(std::memory_order_acquire);
+  if (session != nullptr) [[likely]]
+    return session;
+  return StartedSession();
+}
 
 // The session that open calls belong to: also after it has ended, nullptr in a child of fork.
 Session* SessionOfOpenCalls();

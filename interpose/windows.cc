@@ -74,8 +74,7 @@ void Close(Flusher& flusher, WindowReason reason) {
   windows.governor.Add(windows.closed_calls - windows.opened_calls,
                        windows.closed_ns - windows.opened_ns, windows.before_calls,
                        windows.before_ns);
-  windows.on_ns =
-      windows.governor.Allowed(session.options.sample, session.options.overhead_budget);
+  windows.on_ns = windows.governor.Allowed(session.options.sample, session.options.overhead_budget);
   const double cost = windows.governor.Cost();
   const uint64_t cost_ppm = cost > 0 ? static_cast<uint64_t>(cost * 1e6) : 0;
   SetCounter(Counter::kTimedCostPpm, cost_ppm);
@@ -168,8 +167,7 @@ void WriteWindow(Flusher& flusher) {
   }
   windows.is_written = true;
   WriteTables(flusher);  // communicators before their sequence numbers
-  PutWindow(flusher, WindowEvent::kOpened, windows.reason, windows.opened_ns,
-            windows.opened_calls);
+  PutWindow(flusher, WindowEvent::kOpened, windows.reason, windows.opened_ns, windows.opened_calls);
   if (&ForEachSequence != nullptr) ForEachSequence(&PutSequence, &flusher);
 }
 
@@ -195,10 +193,10 @@ void WriteUntimed(Flusher& flusher) {
   Session& session = *flusher.session;
   const int64_t now_ns = MonotonicNs();
   if (session.untimed.is_used() && OpenTrace(flusher)) {
-    WriteCounts(flusher, session.untimed,
-                session.windows.is_limited ? trace::CountReason::kSizeLimit
-                                           : trace::CountReason::kUntimed,
-                flusher.untimed_since_ns, now_ns);
+    WriteCounts(
+        flusher, session.untimed,
+        session.windows.is_limited ? trace::CountReason::kSizeLimit : trace::CountReason::kUntimed,
+        flusher.untimed_since_ns, now_ns);
   }
   flusher.untimed_since_ns = now_ns;
 }

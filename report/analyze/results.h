@@ -458,8 +458,8 @@ struct RunResult {
   Quality quality;
   std::optional<SamplingResult> sampling;  // where not all of the run was timed
   std::optional<OwnCostResult> own_cost;   // where the source tells
-  std::vector<HtaCompat> compat_hta;     // one a timeline, if asked
-  std::optional<ServingResult> serving;  // where attention runs forward only
+  std::vector<HtaCompat> compat_hta;       // one a timeline, if asked
+  std::optional<ServingResult> serving;    // where attention runs forward only
   std::vector<ExpertsResult> experts;
   std::vector<ExpertExchange> exchanges;
   std::vector<StepCalls> step_calls;

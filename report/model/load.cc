@@ -346,7 +346,8 @@ void Loader::OnCount(const trace::CountRecord& count) {
   }
   if (signatures_.IsCompound(count.signature)) ran_.insert(count.signature);
   const auto reason = static_cast<trace::CountReason>(count.reason);
-  const bool is_outside = !windows_.empty() && reason != trace::CountReason::kDropped;
+  // Whoever writes windows says first what was asked for.
+  const bool is_outside = reason != trace::CountReason::kDropped && !Fact(fact::kSample).empty();
   if (is_outside) {
     timeline.sampling.calls_outside += count.calls;
   } else if (reason == trace::CountReason::kUntimed) {

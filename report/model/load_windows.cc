@@ -48,9 +48,8 @@ Sampling SamplingOf(const std::vector<RecordingWindow>& windows, int64_t start_n
         std::max<int64_t>(0, opened.monotonic_ns - windows[i - 1].closed->monotonic_ns);
     sampling.untimed_calls += opened.calls - windows[i - 1].closed->calls;
   }
-  std::stable_sort(sampling.host.begin(), sampling.host.end(), [](const Interval& a, const Interval& b) {
-    return a.begin_ns < b.begin_ns;
-  });
+  std::stable_sort(sampling.host.begin(), sampling.host.end(),
+                   [](const Interval& a, const Interval& b) { return a.begin_ns < b.begin_ns; });
   return sampling;
 }
 

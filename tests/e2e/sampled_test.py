@@ -8,9 +8,9 @@ import mfut
 
 MICROSECOND_NS = 1000
 MODEL = ["--layers", 4, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--swiglu", "--seq", 1024,
-         "--batch", 2, "--vocab", 32000, "--tp", 2, "--steps", 260]
-PERIOD_NS, ON_NS = 400_000_000, 100_000_000
-ENVIRONMENT = {"MFUTRACE_TIMING": "events", "MFUTRACE_SAMPLE": "100ms/400ms",
+         "--batch", 2, "--vocab", 32000, "--tp", 2, "--steps", 400]
+PERIOD_NS = 200_000_000
+ENVIRONMENT = {"MFUTRACE_TIMING": "events", "MFUTRACE_SAMPLE": "50ms/200ms",
                "MFUTRACE_OVERHEAD_BUDGET": "off", "MFUTRACE_FLUSH_MS": "20",
                "SIMGPU_TIME_SCALE": "0.2"}
 
@@ -75,7 +75,7 @@ class Sampled(unittest.TestCase):
         for trace in self.traces:
             monotonic, realtime, residual = trace.host_clock[0]
             self.assertGreater(residual, 0)
-            self.assertEqual(trace.facts["sample"], "100ms/400ms")
+            self.assertEqual(trace.facts["sample"], "50ms/200ms")
             events = [(w.number, w.event) for w in trace.windows]
             last = trace.windows[-1].number
             self.assertEqual(events, [(n, e) for n in range(trace.windows[0].number, last + 1)
@@ -125,7 +125,7 @@ class Sampled(unittest.TestCase):
         self.assertEqual(sum(op["calls"] for op in report["ops"] if op["kind"] == "gemm"),
                          len(harness.gemm_ops(self.log)))
         sampling = run["sampling"]
-        self.assertEqual(sampling["asked"], "100ms/400ms")
+        self.assertEqual(sampling["asked"], "50ms/200ms")
         self.assertGreater(sampling["timed_share"], 0.1)
         self.assertLess(sampling["timed_share"], 0.5)
         self.assertEqual(sampling["calls_outside"],
@@ -149,6 +149,17 @@ class Sampled(unittest.TestCase):
             self.assertLess(row["window_ns"], 0.5 * run["window_ns"])
             self.assertEqual(row["untimed"], 0)
         self.assertEqual(sum(line["ns"] for line in run["budget"]), sampling["timed_ns"])
+
+    def test_the_file_is_as_small_as_promised(self):
+        """docs/ENVIRONMENT.md: 28 bytes a recorded call, 40 a counted signature and second (and window)."""
+        for trace in self.traces:
+            signatures = len(trace.gemms) + len(trace.collectives)
+            seconds = (trace.end.monotonic - trace.start_monotonic) / 1e9
+            windows = len(trace.windows) / 2
+            bound = (28 * len(trace.calls) + 40 * signatures * (seconds + 2 * windows)
+                     + 1000 * (seconds + windows) + 100 * signatures + 20_000)
+            print(f"rank {trace.rank}: {trace.file_bytes} bytes, bound {bound:.0f}")
+            self.assertLessEqual(trace.file_bytes, bound)
 
     def test_shares_of_the_timed_part_are_those_of_the_log(self):
         """The share of compute in the windows against that of the whole run, by the log alone."""
@@ -188,6 +199,69 @@ class Choices(harness.JobTest):
             self.assertEqual([(w.event, w.reason) for w in run.trace.windows], [(0, 0), (1, 3)])
             harness.require(harness.TOOL)
             self.assertIsNone(run.report()["run"]["sampling"])
+
+
+class Governed(harness.JobTest):
+    # Calls one after another: in events mode a call costs a good part more than without.
+    LOOP = ["--count", 300000, "--m", 64, "--n", 32, "--k", 16, "--sync", 1000]
+    ENVIRONMENT = {"MFUTRACE_TIMING": "events", "MFUTRACE_SAMPLE": "50ms/100ms", "SIMGPU_LOG": ""}
+
+    def test_windows_shrink_until_their_cost_is_in_the_budget(self):
+        run = self.bench.good_job("gemm_loop", *self.LOOP, env=self.ENVIRONMENT)
+        self.assertEqual(run.trace.end.calls, run.trace.total_calls())
+        windows = [w for w in run.trace.windows if w.event == 0]
+        self.assertEqual(run.trace.facts["overhead_budget"], "0.5000")
+        cost = run.trace.counters["timed_cost_ppm"] / 1e6
+        print(f"{len(windows)} windows, cost {cost:.3f}, last {windows[-1].length / 1e6} ms")
+        self.assertGreater(len(windows), 6)
+        self.assertGreater(cost, 0.02)
+        # What the trace itself says of both paces: the job was slower while timed.
+        events = run.trace.windows
+        self.assertLess(self.pace(events[0::2], events[1::2]), self.pace(events[1::2], events[2::2]))
+        # Of the last windows planned, cost times share is at most the budget, or they are as short as can be.
+        tail = sorted(w.length for w in windows[-5:])
+        self.assertLess(tail[2], 30e6)
+        self.assertLessEqual(min(tail), max(0.005 / cost * 100e6 * 1.5, 0.6e6))
+        harness.require(harness.TOOL)
+        text = self.bench.tool("info", run.out).stdout.decode()
+        self.assertIn("calls/s timed", text)
+        text = self.bench.tool("report", run.out, "--only", "quality").stdout.decode()
+        self.assertIn("timing costs", text)
+
+    @staticmethod
+    def pace(begins, ends):
+        pairs = list(zip(begins, ends))
+        return (sum(b.calls - a.calls for a, b in pairs)
+                / sum(b.monotonic - a.monotonic for a, b in pairs))
+
+    def test_without_a_budget_they_stay_as_asked_for(self):
+        run = self.bench.good_job("gemm_loop", *self.LOOP,
+                                  env={**self.ENVIRONMENT, "MFUTRACE_OVERHEAD_BUDGET": "off"})
+        lengths = [w.length for w in run.trace.windows if w.event == 0]
+        self.assertGreater(len(lengths), 3)
+        for length in lengths[1:]:
+            self.assertGreater(length, 20e6)
+
+
+class Limited(harness.JobTest):
+    LOOP = ["--count", 20000, "--m", 64, "--n", 32, "--k", 16, "--sync", 0]
+
+    def test_at_the_size_limit_counting_goes_on_and_the_trace_says_since_when(self):
+        run = self.bench.good_job("gemm_loop", *self.LOOP,
+                                  env={"MFUTRACE_MAX_SIZE": "64K", "MFUTRACE_RING": "65536",
+                                       "MFUTRACE_FLUSH_MS": "20"})
+        trace = run.trace
+        self.assertEqual(trace.end.calls, trace.total_calls())
+        self.assertEqual(trace.gemm_flop(), 20000 * 2 * 64 * 32 * 16)
+        self.assertEqual([(w.event, w.reason) for w in trace.windows], [(0, 0), (1, 2)])
+        self.assertEqual({c.reason for c in trace.counted}, {2})
+        limit = trace.windows[-1].monotonic
+        self.assertGreaterEqual(limit, max(call.host_begin for call in trace.calls))
+        harness.require(harness.TOOL)
+        report = run.report()
+        self.assertEqual(report["run"]["flop_executed"], 20000 * 2 * 64 * 32 * 16)
+        text = self.bench.tool("report", run.out, "--only", "quality").stdout.decode()
+        self.assertRegex(" ".join(text.split()), r"reached its size limit \d+\.\d s after its start, at 20\d\d-")
 
 
 if __name__ == "__main__":

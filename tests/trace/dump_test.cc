@@ -62,7 +62,7 @@ std::vector<std::string> LinesOfTheWholeFile() {
       "call 1 lane=1 host=6000..8000000000 gpu=-5..7000000000",
       "count 1 untimed calls=17 device=0 host=6000..7000",
       "counter \"calls_dropped\"=99",
-      "host_clock monotonic_ns=8000 realtime_ns=1700000000000007000",
+      "host_clock monotonic_ns=8000 realtime_ns=1700000000000007000 residual_ns=0",
       "clock_sample device=0 gpu_ns=50000 host=2990..3010",
       "end exit calls=23 monotonic_ns=9000",
   };
@@ -97,6 +97,18 @@ TEST(Dump, GivesWhatGraphsHoldAndTheNumbersOfTheirCollectives) {
       "launch_sequence lane=1 host=5001 communicator=3 sequence=41 count=2",
   };
   EXPECT_EQ(LinesOf(FileHeaderBytes() + GraphBlocks()), expected);
+}
+
+TEST(Dump, GivesWindowsOfRecording) {
+  const std::vector<std::string> expected = {
+      "header format=1 pid=4412 monotonic_ns=1000 realtime_ns=1700000000000000000",
+      "window 1 opened start monotonic_ns=1000 calls=0 length_ns=60000000000",
+      "window 1 closed schedule monotonic_ns=2000 calls=17 length_ns=60000000000",
+      "window 2 opened schedule monotonic_ns=5000 calls=40 length_ns=0",
+      "window 2 communicator=3 sequence=41",
+      "host_clock monotonic_ns=8000 realtime_ns=1700000000000007000 residual_ns=25",
+  };
+  EXPECT_EQ(LinesOf(FileHeaderBytes() + WindowBlocks()), expected);
 }
 
 TEST(Dump, GivesScalesEpiloguesAndSequenceLengths) {

@@ -184,6 +184,19 @@ std::string GraphBlocks() {
   return blocks;
 }
 
+std::string WindowBlocks() {
+  Bytes windows;
+  windows.U32(1).U8(0).U8(0).Pad(2).U64(1000).U64(0).U64(60'000'000'000);
+  windows.U32(1).U8(1).U8(1).Pad(2).U64(2000).U64(17).U64(60'000'000'000);
+  windows.U32(2).U8(0).U8(1).Pad(2).U64(5000).U64(40).U64(0);
+  std::string blocks = BlockBytes({.kind = kWindows, .record_bytes = 32}, windows);
+  blocks += BlockBytes({.kind = kWindowSequences, .record_bytes = 16},
+                       Bytes().U32(2).U32(3).U32(41).U32(0));
+  blocks += BlockBytes({.kind = kHostClock, .record_bytes = 24},
+                       Bytes().U64(8000).U64(1'700'000'000'000'007'000).U64(25));
+  return blocks;
+}
+
 std::string GrownSignatureBlocks() {
   // 64 x 32 x 96 in f8_e4m3 with a scale for 32 elements and a bf16 result, bias and GELU
   // (CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164).

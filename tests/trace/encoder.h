@@ -89,6 +89,8 @@ inline constexpr uint16_t kCompoundSignatures = 24;
 inline constexpr uint16_t kCompoundMembers = 25;
 inline constexpr uint16_t kSequenceLengths = 26;
 inline constexpr uint16_t kLaunchSequences = 27;
+inline constexpr uint16_t kWindows = 30;
+inline constexpr uint16_t kWindowSequences = 31;
 
 // Common blocks.
 Bytes CallPrefix(int64_t host_base_ns, int64_t gpu_base_ns = 0, int32_t device = 0);
@@ -99,6 +101,8 @@ std::string OtherSignatureBlocks();
 // A compound with a member that runs any number of times, and the numbers of a launch's
 // collectives.
 std::string GraphBlocks();
+// Two windows of recording, a communicator's number in the second, and a clock pair as it is now.
+std::string WindowBlocks();
 // A product with scales, bias, auxiliary output and epilogue (64 bytes a record), two lists of
 // lengths (kind 26) and attention over the second (56 bytes); they name strings 1 and 2.
 std::string GrownSignatureBlocks();
