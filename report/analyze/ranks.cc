@@ -114,6 +114,7 @@ RankResult RankRow(const DeviceSummary& device) {
   row.host = device.host;
   row.pid = device.pid;
   row.path = device.path;
+  row.run_ns = device.window_ns;
   row.split = device.knowledge == TimeKnowledge::kNothing ? SplitOfWindow(device.window_ns)
                                                           : SplitOf(device.times, device.knowledge);
   row.flop_executed = device.flop.executed;

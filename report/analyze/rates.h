@@ -28,6 +28,11 @@ inline int64_t TimedNs(const WindowSummary& window) {
   return window.budget_ns > 0 ? window.budget_ns : window.window_ns;
 }
 
+// What a rank's FLOPs are of.
+inline int64_t RunNs(const RankResult& rank) {
+  return rank.run_ns > 0 ? rank.run_ns : rank.split.window_ns;
+}
+
 // Per second of `time_ns`. For a window summed over devices this is the mean of one device.
 inline std::optional<double> PerSecond(std::optional<absl::uint128> amount,
                                        std::optional<int64_t> time_ns) {

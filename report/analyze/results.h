@@ -120,6 +120,7 @@ struct RankResult {
   uint32_t pid = 0;  // 0 = unknown
   std::string path;  // of its trace
   TimeSplit split;
+  int64_t run_ns = 0;  // what its FLOPs are of: more than the split's window where that is sampled
   std::optional<Flop> flop_executed;
   std::optional<Flop> flop_model;
   std::map<shapes::PeakRate, Flop> executed_by_rate;

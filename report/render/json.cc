@@ -146,7 +146,8 @@ std::string RankText(const RankResult& rank) {
   Object object;
   object.Add("rank", RankOrNull(rank.rank)).Add("device", RankOrNull(rank.device));
   AddTimes(rank.split, object);
-  object.Add("flop_executed", Value(rank.flop_executed))
+  object.Add("run_ns", Value(RunNs(rank)))
+      .Add("flop_executed", Value(rank.flop_executed))
       .Add("dropped", Value(rank.dropped))
       .Add("untimed", Value(rank.untimed))
       .Add("wait_ns", Value(rank.wait_ns))

@@ -243,7 +243,7 @@ std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, si
       const std::optional<double> ratio = Ratio(ns, split.window_ns);
       return ratio.has_value() ? Fixed(*ratio * 100, 1) : kUnknownText;
     };
-    const std::optional<double> rate = PerSecond(rank.flop_executed, split.window_ns);
+    const std::optional<double> rate = PerSecond(rank.flop_executed, RunNs(rank));
     std::string name = rank.rank >= 0 ? std::to_string(rank.rank) : kUnknownText;
     if (hosts.size() > 1 && !rank.host.empty()) name += " " + rank.host;
     std::vector<std::string> cells = {name,
