@@ -151,6 +151,10 @@ void AdvanceWindows(Flusher& flusher, bool is_last) {
   Open(session, WindowReason::kSchedule, plan.until_ns);
   WriteUntimed(flusher);
   WriteWindow(flusher);
+  // Not of a window that opened before there was a file: its communicators begin in it.
+  if (session.windows.is_written && &ForEachSequence != nullptr) {
+    ForEachSequence(&PutSequence, &flusher);
+  }
 }
 
 void LimitWindows(Flusher& flusher) {
@@ -168,7 +172,6 @@ void WriteWindow(Flusher& flusher) {
   windows.is_written = true;
   WriteTables(flusher);  // communicators before their sequence numbers
   PutWindow(flusher, WindowEvent::kOpened, windows.reason, windows.opened_ns, windows.opened_calls);
-  if (&ForEachSequence != nullptr) ForEachSequence(&PutSequence, &flusher);
 }
 
 void WriteSampleFacts(Flusher& flusher) {

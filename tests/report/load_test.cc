@@ -231,7 +231,7 @@ TEST(Load, TornFileGivesWhatIsBeforeTheDamage) {
   file.Lane(1, 0, 0);
   file.Gemm(1, 16, 16, 16);
   file.Call(1, 1, 10, 20, 100, 200);
-  file.Add(BlockKind::kHostClock, trace::HostClockRecord{1, 2});
+  file.Add(BlockKind::kHostClock, trace::HostClockRecord{1, 2, 0});
   file.Close();
   std::filesystem::resize_file(file.path(), std::filesystem::file_size(file.path()) - 5);
   const absl::StatusOr<std::vector<Timeline>> timelines = LoadNative(file.path());

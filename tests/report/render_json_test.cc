@@ -16,26 +16,17 @@ namespace {
 
 using nlohmann::json;
 
-const std::set<std::string> kWindowKeys = {"gpu",
-                                           "world_size",
-                                           "devices",
-                                           "window_ns",
-                                           "flop_executed",
-                                           "flop_model",
-                                           "flop_by_kind",
-                                           "peak_flop_per_s",
-                                           "mfu",
-                                           "hfu",
-                                           "timing",
-                                           "coverage",
-                                           "flop_full_attention",
-                                           "flop_bound"};
+const std::set<std::string> kWindowKeys = {
+    "gpu",        "world_size",   "devices",         "window_ns", "flop_executed",
+    "flop_model", "flop_by_kind", "peak_flop_per_s", "mfu",       "hfu",
+    "timing",     "sampling",     "own_cost",        "coverage",  "flop_full_attention",
+    "flop_bound"};
 const std::set<std::string> kTimeKeys = {"window_ns",       "compute_ns",    "comm_ns",
                                          "compute_only_ns", "overlapped_ns", "exposed_ns",
                                          "mem_only_ns",     "idle_ns",       "unattributed_ns"};
 
-const std::set<std::string> kRankWaitKeys = {"wait_ns", "transfer_ns", "times_last",
-                                             "caused_wait_ns", "budget"};
+const std::set<std::string> kRankWaitKeys = {"run_ns",     "wait_ns",        "transfer_ns",
+                                             "times_last", "caused_wait_ns", "budget"};
 const std::set<std::string> kRunKeys = {"steps_found_by", "clock", "budget", "what_if"};
 const std::set<std::string> kCommunicatorWaitKeys = {
     "strategy",         "runner_up",         "evidence",

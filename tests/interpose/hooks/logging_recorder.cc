@@ -153,6 +153,9 @@ void EndCall(OpenCall& call, void* stream, bool succeeded) {
       call.bracket.pair == 0 ? " untimed" : "");
 }
 
+int64_t BeginProbe() { return 0; }
+void EndProbe(int64_t, const OpenCall&) {}
+
 OpenCall HoldCall(uint32_t signature, void* stream, uint32_t sequence) {
   Log("hold stream %lx sequence %u", Number(stream), sequence);
   OpenCall call;
