@@ -70,8 +70,7 @@ std::string SampledTrace() {
   sequence += 60;
   for (int64_t second = 2; second < 8; ++second) {
     const auto count = [&](uint32_t signature, uint64_t each) {
-      file.Count(signature, 0, each, kStart + second * kSecond,
-                 kStart + (second + 1) * kSecond,
+      file.Count(signature, 0, each, kStart + second * kSecond, kStart + (second + 1) * kSecond,
                  trace::CountReason::kUntimed);
     };
     count(1, 10);
