@@ -63,6 +63,8 @@ void Open(Session& session, WindowReason reason, int64_t length_ns) {
 void Close(Flusher& flusher, WindowReason reason) {
   Session& session = *flusher.session;
   Windows& windows = session.windows;
+  // Its calls may all be unfinished, so that nothing has asked for the file yet.
+  if (!windows.is_written && TotalCalls(session) != windows.opened_calls) OpenTrace(flusher);
   windows.is_open.store(false, std::memory_order_relaxed);
   windows.closed_ns = MonotonicNs();
   windows.closed_calls = TotalCalls(session);

@@ -1,10 +1,11 @@
 """Sampled windows: what is recorded is right, what is not is counted, and the report tells them apart."""
 
+import bisect
 import unittest
 
 import harness
 import match
-import mfut
+import truth
 
 MICROSECOND_NS = 1000
 MODEL = ["--layers", 4, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--swiglu", "--seq", 1024,
@@ -174,6 +175,52 @@ class Sampled(unittest.TestCase):
             found = row["compute_ns"] / row["window_ns"]
             print(f"rank {row['rank']}: compute share {found:.3f} in windows, {logged:.3f} by the log")
             self.assertAlmostEqual(found, logged, delta=0.15)
+
+
+class SampledCupti(harness.JobTest):
+    """CUPTI runs in the windows and is stopped between them."""
+
+    MODEL = ["--layers", 2, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--seq", 512, "--batch", 2,
+             "--vocab", 8000, "--steps", 900]
+
+    def test_recorded_calls_have_the_kernels_times_of_the_log(self):
+        run = self.bench.good_job(
+            "gpt_train", *self.MODEL,
+            env={"MFUTRACE_TIMING": "cupti", "MFUTRACE_SAMPLE": "150ms/500ms",
+                 "MFUTRACE_FLUSH_MS": "20", "SIMGPU_TIME_SCALE": "0.3"})
+        trace, log = run.trace, run.log
+        self.assertEqual(trace.facts["timing"], "cupti")
+        self.assertEqual(trace.gemm_flop(), sum(op.flop for op in harness.gemm_ops(log)))
+        self.assertEqual(trace.end.calls, trace.total_calls())
+        starts = {}
+        for op in log:
+            if op.kind == "gemm":
+                dims = truth.numbers(op)
+                starts.setdefault((op.stream, dims["m"], dims["n"], dims["k"]), []).append(op)
+        sample = trace.clock_samples[-1]
+        epoch = (sample.host_min + sample.host_max) // 2 - sample.gpu
+        found, untimed, windows = [], 0, set()
+        opened = [w.monotonic for w in trace.windows if w.event == 0]
+        for call in trace.calls:
+            if call.gpu_begin is None:
+                untimed += 1
+                continue
+            gemm = trace.gemms[call.signature]
+            ops = starts[trace.lanes[call.lane].stream, gemm.m, gemm.n, gemm.k]
+            at = bisect.bisect_left([op.start_ns for op in ops], call.gpu_begin + epoch)
+            near = min(ops[max(0, at - 1):at + 1],
+                       key=lambda op: abs(op.start_ns - call.gpu_begin - epoch))
+            found.append((near.start_ns - call.gpu_begin, near.end_ns - call.gpu_end))
+            windows.add(bisect.bisect_right(opened, call.host_begin))
+        middle = sorted(begin for begin, _ in found)[len(found) // 2]
+        worst = max(max(abs(begin - middle), abs(end - middle)) for begin, end in found)
+        print(f"{len(found)} calls in {len(windows)} windows, {untimed} untimed, worst {worst} ns")
+        self.assertLessEqual(worst, MICROSECOND_NS)
+        self.assertLess(abs(middle - epoch), 100 * MICROSECOND_NS)
+        self.assertGreater(len(windows), 1)
+        # Those whose work was still to come when CUPTI had to stop, if any.
+        self.assertLess(untimed, 0.02 * len(found))
+        self.assertGreater(sum(c.calls for c in trace.counted if c.reason == 1), len(found))
 
 
 class Choices(harness.JobTest):
