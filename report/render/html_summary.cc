@@ -116,7 +116,7 @@ std::string Summary(const RunResult& result) {
         "note");
   }
   if (!window.budget.empty()) {
-    const std::vector<Part> parts = PartsOf(window.budget, window.window_ns, true);
+    const std::vector<Part> parts = PartsOf(window.budget, TimedNs(window), true);
     body += "<h3>Where the peak went</h3>\n" + StackedBar("Budget of the window", parts) +
             Legend(parts);
     body += Paragraph(
@@ -202,7 +202,7 @@ std::string Budget(const RunResult& result) {
     row(strategy.strategy.empty() ? "strategy unknown" : strategy.strategy,
         std::to_string(strategy.communicators) +
             (strategy.communicators == 1 ? " communicator, " : " communicators, ") +
-            Percent(Ratio(strategy.time_ns, result.run.window_ns)) + " of the run",
+            Percent(Ratio(strategy.time_ns, TimedNs(result.run))) + " of the run",
         parts);
   }
   Table table(
@@ -231,7 +231,7 @@ std::string Budget(const RunResult& result) {
         return;
       }
       table.Number(Milliseconds(ns), static_cast<double>(ns));
-      const std::optional<double> share = Ratio(ns, of->window_ns);
+      const std::optional<double> share = Ratio(ns, TimedNs(*of));
       table.Number(share.has_value() ? Fixed(*share * 100, 2) : kUnknownText, share);
     };
     figure(steady_ns, result.steady.has_value() ? &*result.steady : nullptr);

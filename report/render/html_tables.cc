@@ -73,7 +73,7 @@ std::string Operations(const RunResult& result) {
     table.Text(op.dtype.empty() ? kUnknownText : op.dtype);
     table.Number(std::to_string(op.calls), static_cast<double>(op.calls));
     table.Number(Milliseconds(op.time_ns), Number(op.time_ns));
-    const std::optional<double> share = Ratio(op.time_ns, result.run.window_ns);
+    const std::optional<double> share = Ratio(op.time_ns, TimedNs(result.run));
     table.Bar(Hundredths(share), share);
     table.Number(rate.has_value() ? Marked(op, Significant(*rate / kTera)) : kUnknownText, rate);
     table.Number(Marked(op, Hundredths(OfPeak(op))), OfPeak(op));

@@ -70,7 +70,7 @@ std::string RenderMarkdown(const RunResult& result) {
     text += Head({"where the peak went", "strategy", "share"});
     for (const BudgetLine& line : window.budget) {
       text += Row({html::NameOfPart(line.name).label, line.strategy,
-                   Percent(Ratio(line.ns, window.window_ns))});
+                   Percent(Ratio(line.ns, TimedNs(window)))});
     }
   }
   size_t shown = 0;
@@ -79,7 +79,7 @@ std::string RenderMarkdown(const RunResult& result) {
     if (shown++ == 0) text += Head({"operation", "calls", "GPU ms", "share", "TFLOP/s", "of peak"});
     const std::optional<double> flop_per_s = FlopPerSecond(op);
     text += Row({op.label, std::to_string(op.calls), Milliseconds(op.time_ns),
-                 Percent(Ratio(op.time_ns, result.run.window_ns)),
+                 Percent(Ratio(op.time_ns, TimedNs(result.run))),
                  flop_per_s.has_value() ? Significant(*flop_per_s / kTera) : kUnknownText,
                  Percent(OfPeak(op))});
   }
