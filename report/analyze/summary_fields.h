@@ -38,10 +38,10 @@ void Describe(Archive& archive, FlopSums& value) {
 
 template <typename Archive>
 void Describe(Archive& archive, StepSums& value) {
-  auto& [name, window, times, flop, kernel_ns, has_straddling_calls, times_to_next, flop_to_next,
-         kernel_to_next_ns] = value;
+  auto& [name, window, times, flop, kernel_ns, has_straddling_calls, has_gap_after, times_to_next,
+         flop_to_next, kernel_to_next_ns] = value;
   archive(name, window, times, flop, kernel_ns, has_straddling_calls, times_to_next, flop_to_next,
-          kernel_to_next_ns);
+          kernel_to_next_ns, has_gap_after);
 }
 
 template <typename Archive>
@@ -234,19 +234,35 @@ void Describe(Archive& archive, DeviceStepCalls& value) {
 }
 
 template <typename Archive>
+void Describe(Archive& archive, Sampling& value) {
+  auto& [asked, is_partial, host, device, calls_outside, timed_ns, timed_calls, untimed_ns,
+         untimed_calls, cost_ppm, limit_ns] = value;
+  archive(asked, is_partial, host, device, calls_outside, timed_ns, timed_calls, untimed_ns,
+          untimed_calls, cost_ppm, limit_ns);
+}
+
+template <typename Archive>
+void Describe(Archive& archive, OwnCost& value) {
+  auto& [probed_calls, probed_ns, flusher_cpu_ns, process_ns, event_gpu_ns, event_resolution_ns] =
+      value;
+  archive(probed_calls, probed_ns, flusher_cpu_ns, process_ns, event_gpu_ns, event_resolution_ns);
+}
+
+template <typename Archive>
 void Describe(Archive& archive, DeviceSummary& value) {
   auto& [source, path, host, command, gpu, timing, timing_reason, rank, device, pid,
-         restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, times,
-         flop, steps, steps_are_marks, straddling, kernel_ns, communicators, communicator_times,
-         exposed, collectives, waits, strategies, traffic, communicator_ops, communicator_bytes,
-         communicator_bus_bytes, communicator_counted_ns, ops, op_rates, serving, experts,
-         step_calls, versions, quality, used_peaks, compat_hta] = value;
+         restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, timed_ns,
+         times, flop, timed_flop, sampling, own_cost, steps, steps_are_marks, straddling, kernel_ns,
+         communicators, communicator_times, exposed, collectives, waits, strategies, traffic,
+         communicator_ops, communicator_bytes, communicator_bus_bytes, communicator_counted_ns, ops,
+         op_rates, serving, experts, step_calls, versions, quality, used_peaks, compat_hta] = value;
   archive(source, path, host, command, gpu, timing, timing_reason, rank, device, pid,
           restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, times,
           flop, steps, steps_are_marks, straddling, kernel_ns, communicators, communicator_times,
           exposed, collectives, waits, strategies, traffic, communicator_ops, communicator_bytes,
           communicator_bus_bytes, communicator_counted_ns, ops, op_rates, serving, experts,
-          step_calls, versions, quality, used_peaks, compat_hta);
+          step_calls, versions, quality, used_peaks, compat_hta, timed_ns, timed_flop, sampling,
+          own_cost);
 }
 
 }  // namespace mfutrace::report
