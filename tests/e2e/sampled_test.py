@@ -181,7 +181,7 @@ class SampledCupti(harness.JobTest):
     """CUPTI runs in the windows and is stopped between them."""
 
     MODEL = ["--layers", 2, "--hidden", 512, "--heads", 8, "--ffn", 2048, "--seq", 512, "--batch", 2,
-             "--vocab", 8000, "--steps", 900]
+             "--vocab", 8000, "--steps", 1800]
 
     def test_recorded_calls_have_the_kernels_times_of_the_log(self):
         run = self.bench.good_job(
@@ -250,7 +250,7 @@ class Choices(harness.JobTest):
 
 class Governed(harness.JobTest):
     # Calls one after another: in events mode a call costs a good part more than without.
-    LOOP = ["--count", 300000, "--m", 64, "--n", 32, "--k", 16, "--sync", 1000]
+    LOOP = ["--count", 600000, "--m", 64, "--n", 32, "--k", 16, "--sync", 1000]
     ENVIRONMENT = {"MFUTRACE_TIMING": "events", "MFUTRACE_SAMPLE": "50ms/100ms", "SIMGPU_LOG": ""}
 
     def test_windows_shrink_until_their_cost_is_in_the_budget(self):
