@@ -16,7 +16,7 @@ inline constexpr std::string_view kFileSuffix = ".mfut";
 namespace env {
 inline constexpr char kDisable[] = "MFUTRACE_DISABLE";  // 1: pass every call through
 inline constexpr char kOut[] = "MFUTRACE_OUT";        // folder for trace files, created if missing
-inline constexpr char kTiming[] = "MFUTRACE_TIMING";  // auto | events | count (cupti: later)
+inline constexpr char kTiming[] = "MFUTRACE_TIMING";  // auto | cupti | events | count
 inline constexpr char kOnly[] = "MFUTRACE_ONLY";      // comma list of cublas,cublaslt,nccl
 inline constexpr char kMaxSize[] = "MFUTRACE_MAX_SIZE";  // bytes of one file, K/M/G suffix
 inline constexpr char kFlushMs[] = "MFUTRACE_FLUSH_MS";  // flusher period, default 250
@@ -28,8 +28,9 @@ inline constexpr char kDeviceLengths[] =
     "MFUTRACE_DEVICE_LENGTHS";                        // 1: copy sequence lengths from the device
 inline constexpr char kSample[] = "MFUTRACE_SAMPLE";  // all | none | ON/PERIOD, e.g. 10s/60s
 inline constexpr char kOverheadBudget[] = "MFUTRACE_OVERHEAD_BUDGET";  // percent of the job's pace
-inline constexpr char kQuiet[] = "MFUTRACE_QUIET";                     // 1: say nothing on stderr
-inline constexpr char kRole[] = "MFUTRACE_ROLE";                       // free text, e.g. prefill
+inline constexpr char kKernels[] = "MFUTRACE_KERNELS";  // sum | each: kernels of nobody's call
+inline constexpr char kQuiet[] = "MFUTRACE_QUIET";      // 1: say nothing on stderr
+inline constexpr char kRole[] = "MFUTRACE_ROLE";        // free text, e.g. prefill
 
 // Of the tool alone: where `run` finds the library, if not beside itself.
 inline constexpr char kLibrary[] = "MFUTRACE_LIBRARY";
@@ -48,7 +49,7 @@ inline constexpr std::string_view kLocalRank = "local_rank";
 inline constexpr std::string_view kRole = "role";
 inline constexpr std::string_view kRestart =
     "restart_attempt";  // TORCHELASTIC_RESTART_COUNT, SLURM_RESTART_COUNT
-inline constexpr std::string_view kTimingBackend = "timing";  // count | events
+inline constexpr std::string_view kTimingBackend = "timing";  // count | events | cupti
 inline constexpr std::string_view kTimingReason = "timing_reason";
 inline constexpr std::string_view kSample = "sample";  // default | all | none | ON/PERIOD
 inline constexpr std::string_view kOverheadBudget = "overhead_budget";  // percent; off

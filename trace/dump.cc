@@ -197,6 +197,21 @@ class Dumper : public Visitor {
          " gpu=", record.gpu_begin_ns, "..", record.gpu_end_ns, " busy_ns=", record.busy_ns);
   }
 
+  void OnForeignEach(const ForeignEach& record) override {
+    Line("foreign each ", Name(record.name), " device=", record.device, " stream=", record.stream,
+         " ", NameOf(record.family, {"kernel", "communication", "copy"}),
+         " gpu=", record.gpu_begin_ns, "..", record.gpu_end_ns);
+  }
+
+  void OnKernelLaunches(const KernelLaunches& record) override {
+    Line("kernel_launches ", Name(record.name), " x", record.launches);
+  }
+
+  void OnTimingChange(const TimingChange& record) override {
+    Line("timing_change at=", record.monotonic_ns, " ", Name(record.backend), " (",
+         Name(record.reason), ")");
+  }
+
   void OnCall(const Call& call) override {
     std::string text =
         absl::StrCat(call.is_collective ? "collective " : "call ", call.signature,

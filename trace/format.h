@@ -102,6 +102,9 @@ enum class BlockKind : uint16_t {
   kWindowSequences = 31,
   kForeignKernels = 40,
   kForeignRuns = 41,
+  kForeignEach = 42,
+  kKernelLaunches = 43,
+  kTimingChanges = 44,
 };
 
 // String ids are per file, from 1; 0 means no string.
@@ -479,6 +482,36 @@ struct ForeignRun {
   uint8_t reserved[3];
 };
 static_assert(sizeof(ForeignRun) == 40);
+
+// ... or one by one, in place of the runs, where that was asked for.
+struct ForeignEach {
+  uint32_t name;  // string; 0 = copies and fills, or too many names
+  int32_t device;
+  int64_t gpu_begin_ns;
+  int64_t gpu_end_ns;
+  uint32_t stream;  // CUPTI's number of the stream
+  uint8_t family;
+  uint8_t reserved[3];
+};
+static_assert(sizeof(ForeignEach) == 32);
+
+// Kernels that code outside the intercepted libraries has launched through the driver, by function:
+// cumulative, the last record with a string's number holds; functions of one name have a string
+// each. Launches into a capture count once, as issued.
+struct KernelLaunches {
+  uint32_t name;  // string; 0 = unknown, or too many functions
+  uint32_t reserved;
+  uint64_t launches;
+};
+static_assert(sizeof(KernelLaunches) == 16);
+
+// What times calls from this moment on. The facts `timing` and `timing_reason` have the last one.
+struct TimingChange {
+  int64_t monotonic_ns;
+  uint32_t backend;  // string: count, events, cupti
+  uint32_t reason;   // string
+};
+static_assert(sizeof(TimingChange) == 16);
 
 struct HostClockRecord {
   int64_t monotonic_ns;

@@ -51,8 +51,8 @@ bool IsKnown(uint16_t kind) {
          (kind <= static_cast<uint16_t>(BlockKind::kLaunchSequences) ||
           kind == static_cast<uint16_t>(BlockKind::kWindows) ||
           kind == static_cast<uint16_t>(BlockKind::kWindowSequences) ||
-          kind == static_cast<uint16_t>(BlockKind::kForeignKernels) ||
-          kind == static_cast<uint16_t>(BlockKind::kForeignRuns));
+          (kind >= static_cast<uint16_t>(BlockKind::kForeignKernels) &&
+           kind <= static_cast<uint16_t>(BlockKind::kTimingChanges)));
 }
 
 class Reader {
@@ -305,6 +305,12 @@ class Reader {
         return visitor_.OnForeignKernels(TakeRecord<ForeignKernels>(data, bytes));
       case BlockKind::kForeignRuns:
         return visitor_.OnForeignRun(TakeRecord<ForeignRun>(data, bytes));
+      case BlockKind::kForeignEach:
+        return visitor_.OnForeignEach(TakeRecord<ForeignEach>(data, bytes));
+      case BlockKind::kKernelLaunches:
+        return visitor_.OnKernelLaunches(TakeRecord<KernelLaunches>(data, bytes));
+      case BlockKind::kTimingChanges:
+        return visitor_.OnTimingChange(TakeRecord<TimingChange>(data, bytes));
       case BlockKind::kStrings:
       case BlockKind::kFacts:
         return;  // records of their own lengths: VisitStrings, VisitFacts

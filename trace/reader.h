@@ -54,6 +54,9 @@ class Visitor {
   virtual void OnCompoundMember(const CompoundMember&) {}
   virtual void OnForeignKernels(const ForeignKernels&) {}
   virtual void OnForeignRun(const ForeignRun&) {}
+  virtual void OnForeignEach(const ForeignEach&) {}
+  virtual void OnKernelLaunches(const KernelLaunches&) {}
+  virtual void OnTimingChange(const TimingChange&) {}
   virtual void OnCall(const Call&) {}
   virtual void OnLaunchSequence(const LaunchSequence&) {}
   virtual void OnCount(const CountRecord&) {}

@@ -17,6 +17,7 @@ PREFIX = struct.Struct("<qqii")
  OPAQUE_SIGNATURES, CALLS, TIMED_CALLS, COLLECTIVES, TIMED_COLLECTIVES, WIDE_CALLS, COUNTS, COUNTERS,
  HOST_CLOCK, CLOCK_SAMPLES, END, MATRIX_SIGNATURES, ATTENTION_SIGNATURES, CONVOLUTION_SIGNATURES,
  RNN_SIGNATURES, COMPOUND_SIGNATURES, COMPOUND_MEMBERS, SEQUENCE_LENGTHS) = range(1, 27)
+FOREIGN_KERNELS, FOREIGN_RUNS, FOREIGN_EACH, KERNEL_LAUNCHES, TIMING_CHANGES = range(40, 45)
 
 WINDOWS, WINDOW_SEQUENCES = 30, 31
 CAPTURED, GROUPED = 1, 2
@@ -48,6 +49,9 @@ Call = namedtuple("Call", "signature lane flags host_begin host_end gpu_begin gp
                           "is_collective")
 Counted = namedtuple("Counted", "signature device calls host_begin host_end reason flags")
 Window = namedtuple("Window", "number event reason monotonic calls length sequences")
+Foreign = namedtuple("Foreign", "name device kernels busy host_begin host_end family")
+ForeignRun = namedtuple("ForeignRun", "device stream begin end busy kernels family")
+ForeignEach = namedtuple("ForeignEach", "name device begin end stream family")
 ClockSample = namedtuple("ClockSample", "device gpu host_min host_max")
 End = namedtuple("End", "monotonic calls reason")
 
@@ -84,6 +88,8 @@ class Trace:
         self.conditions = {}  # (compound, signature): 1 at most once, 2 any number of times
         self.attentions, self.convolutions, self.rnns, self.lengths = {}, {}, {}, {}
         self.calls, self.counted, self.counters = [], [], {}
+        self.foreign, self.foreign_runs, self.foreign_each = [], [], []
+        self.launches_by_string, self.timing_changes = {}, []
         self.host_clock, self.clock_samples = [], []
         self.windows = []
         self.end = None
@@ -227,6 +233,21 @@ class Trace:
         elif kind == CLOCK_SAMPLES:
             for r in records("<iIqqq"):
                 self.clock_samples.append(ClockSample(r[0], *r[2:]))
+        elif kind == FOREIGN_KERNELS:
+            for r in records("<IiQqqqB7x"):
+                self.foreign.append(Foreign(text(r[0]), *r[1:]))
+        elif kind == FOREIGN_RUNS:
+            for r in records("<iIqqqIB3x"):
+                self.foreign_runs.append(ForeignRun(*r))
+        elif kind == FOREIGN_EACH:
+            for r in records("<IiqqIB3x"):
+                self.foreign_each.append(ForeignEach(text(r[0]), *r[1:]))
+        elif kind == KERNEL_LAUNCHES:
+            for name, _, launches in records("<IIQ"):
+                self.launches_by_string[name] = (text(name), launches)
+        elif kind == TIMING_CHANGES:
+            for at, backend, reason in records("<qII"):
+                self.timing_changes.append((at, text(backend), text(reason)))
         elif kind == END:
             self.end = End(*list(records("<qQB7x"))[0])
         else:
@@ -265,6 +286,13 @@ class Trace:
             if not counted.flags & CAPTURED:
                 times[counted.signature] = times.get(counted.signature, 0) + counted.calls
         return times
+
+    def kernel_launches(self):
+        """Launches past the intercepted libraries, by kernel name."""
+        counts = {}
+        for name, launches in self.launches_by_string.values():
+            counts[name] = counts.get(name, 0) + launches
+        return counts
 
     def launches(self):
         """Calls that are launches of CUDA graphs."""

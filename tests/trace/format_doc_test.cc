@@ -229,6 +229,20 @@ std::map<std::string, Structure> StructuresInCode() {
          MFU_FIELD(ForeignRun, gpu_begin_ns), MFU_FIELD(ForeignRun, gpu_end_ns),
          MFU_FIELD(ForeignRun, busy_ns), MFU_FIELD(ForeignRun, kernels),
          MFU_FIELD(ForeignRun, family), MFU_FIELD(ForeignRun, reserved)}}},
+      {"ForeignEach",
+       {sizeof(ForeignEach),
+        {MFU_FIELD(ForeignEach, name), MFU_FIELD(ForeignEach, device),
+         MFU_FIELD(ForeignEach, gpu_begin_ns), MFU_FIELD(ForeignEach, gpu_end_ns),
+         MFU_FIELD(ForeignEach, stream), MFU_FIELD(ForeignEach, family),
+         MFU_FIELD(ForeignEach, reserved)}}},
+      {"KernelLaunches",
+       {sizeof(KernelLaunches),
+        {MFU_FIELD(KernelLaunches, name), MFU_FIELD(KernelLaunches, reserved),
+         MFU_FIELD(KernelLaunches, launches)}}},
+      {"TimingChange",
+       {sizeof(TimingChange),
+        {MFU_FIELD(TimingChange, monotonic_ns), MFU_FIELD(TimingChange, backend),
+         MFU_FIELD(TimingChange, reason)}}},
       {"HostClockRecord",
        {sizeof(HostClockRecord),
         {MFU_FIELD(HostClockRecord, monotonic_ns), MFU_FIELD(HostClockRecord, realtime_ns),
@@ -354,7 +368,10 @@ TEST(FormatDoc, KindsAreNumberedAsInTheCode) {
       {"kSequenceLengths", {K::kSequenceLengths, "SequenceLengths"}},
       {"kLaunchSequences", {K::kLaunchSequences, "LaunchSequence"}},
       {"kForeignKernels", {K::kForeignKernels, "ForeignKernels"}},
-      {"kForeignRuns", {K::kForeignRuns, "ForeignRun"}}};
+      {"kForeignRuns", {K::kForeignRuns, "ForeignRun"}},
+      {"kForeignEach", {K::kForeignEach, "ForeignEach"}},
+      {"kKernelLaunches", {K::kKernelLaunches, "KernelLaunches"}},
+      {"kTimingChanges", {K::kTimingChanges, "TimingChange"}}};
   size_t documented = 0;
   for (const std::vector<std::string>& row : TableUnder("Kinds of blocks")) {
     if (!IsNumber(row[0])) continue;
