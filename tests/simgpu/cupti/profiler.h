@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -27,6 +28,7 @@ class Profiler final : public ActivitySink {
 
   // ActivitySink: with the engine's lock held.
   uint32_t Launching(OpKind kind, bool graph) override;
+  void GraphLaunched(uint32_t correlation, uint32_t operations) override;
   void Resolved(const Activity& activity) override;
 
   // The client's side. Each takes the lock itself.
@@ -57,6 +59,15 @@ class Profiler final : public ActivitySink {
     size_t used = 0;
   };
 
+  // A graph's launch that is told as one piece.
+  struct GraphRun {
+    uint32_t expected = 0;  // operations; 0 = not launched yet
+    uint32_t resolved = 0;
+    CUpti_ActivityGraphTrace2 record{};
+    int64_t end_ns = 0;
+  };
+  void KeepGraph(uint32_t correlation);
+
   bool IsEnabled(CUpti_ActivityKind kind) const { return kinds_.count(kind) != 0; }
   // True if some kind of work is traced: then the engine tells us.
   void ConnectEngine(std::unique_lock<std::mutex>* held);
@@ -83,6 +94,7 @@ class Profiler final : public ActivitySink {
   std::vector<Pending> pending_;         // heap by end
   Buffer open_;
   size_t dropped_ = 0;
+  std::map<uint32_t, GraphRun> graphs_;  // by correlation id
   std::unordered_set<std::string> names_;
 };
 

@@ -101,6 +101,8 @@ class ActivitySink {
   virtual ~ActivitySink() = default;
   // The calling thread launches work by one driver call; its correlation id.
   virtual uint32_t Launching(OpKind kind, bool graph) = 0;
+  // A graph's launch has put that many operations on the device's queues.
+  virtual void GraphLaunched(uint32_t correlation, uint32_t operations) = 0;
   // The work's times are known; they may still lie ahead.
   virtual void Resolved(const Activity& activity) = 0;
 };

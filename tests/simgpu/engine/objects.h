@@ -124,6 +124,7 @@ struct ThreadState {
   CUstreamCaptureMode capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
   const char* caller = nullptr;
   uint32_t correlation_id = 0;  // of the graph launch the thread is in
+  uint32_t launched = 0;        // operations of that launch so far
 };
 ThreadState& ThisThread();
 Context* CurrentContext();  // null if none

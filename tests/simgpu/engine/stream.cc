@@ -150,7 +150,14 @@ OneLaunch::OneLaunch() {
   if (sink != nullptr) ThisThread().correlation_id = sink->Launching(OpKind::kKernel, true);
 }
 
-OneLaunch::~OneLaunch() { ThisThread().correlation_id = 0; }
+OneLaunch::~OneLaunch() {
+  ThreadState& thread = ThisThread();
+  if (thread.correlation_id != 0 && All().activity_sink != nullptr) {
+    All().activity_sink->GraphLaunched(thread.correlation_id, thread.launched);
+  }
+  thread.correlation_id = 0;
+  thread.launched = 0;
+}
 
 OpRef NewOp(Stream* stream, const Work& work, int64_t enqueue_ns, bool graph,
             std::vector<Dependency> dependencies) {
@@ -162,6 +169,7 @@ OpRef NewOp(Stream* stream, const Work& work, int64_t enqueue_ns, bool graph,
   op->stream_id = stream->id;
   if (All().activity_sink != nullptr && IsWork(work.kind)) {
     op->correlation_id = ThisThread().correlation_id;
+    ++ThisThread().launched;
     if (op->correlation_id == 0) {
       op->correlation_id = All().activity_sink->Launching(work.kind, graph);
     }
