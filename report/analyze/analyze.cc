@@ -18,6 +18,7 @@
 #include "report/analyze/lateness.h"
 #include "report/analyze/mfu.h"
 #include "report/analyze/ops.h"
+#include "report/analyze/other_kernels.h"
 #include "report/analyze/ranks.h"
 #include "report/analyze/rates.h"
 #include "report/analyze/serving.h"
@@ -517,6 +518,7 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.experts = MergeExperts(devices);
   result.exchanges = MergeExchanges(devices);
   NameOpaque(result.ops, result.quality);
+  result.other_kernels = MergeOtherKernels(devices);
   result.communicators = MergeCommunicators(devices, together.waits.groups, together.verdicts);
   const size_t hta = state_->options.hta_include_last_step ? 1 : 0;
   for (const DeviceSummary& device : devices) {

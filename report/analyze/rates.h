@@ -95,6 +95,17 @@ inline bool HidesKernels(const WindowSummary& window) {
   return !window.coverage.has_value() && !window.split.idle_ns.has_value();
 }
 
+// Sums; a part that one side does not know is what the other knows. The name stays.
+inline void AddTo(OtherKernel& to, const OtherKernel& more) {
+  const auto add = [](auto& sum, const auto& part) {
+    if (part.has_value()) sum = sum.value_or(0) + *part;
+  };
+  add(to.kernels, more.kernels);
+  add(to.time_ns, more.time_ns);
+  add(to.launches, more.launches);
+  to.is_communication = to.is_communication || more.is_communication;
+}
+
 // Share of kernel time whose FLOPs are counted, whichever way.
 inline double CoveredShare(const std::map<std::string, double>& coverage) {
   double share = 0;

@@ -456,6 +456,7 @@ struct RunResult {
   std::vector<StepResult> steps;
   std::vector<OpResult> ops;  // most time first, then most FLOPs
   std::vector<CommunicatorResult> communicators;
+  std::vector<OtherKernel> other_kernels;  // over all devices; most time first, then launches
   Quality quality;
   std::optional<SamplingResult> sampling;  // where not all of the run was timed
   std::optional<OwnCostResult> own_cost;   // where the source tells

@@ -356,6 +356,7 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   summary.quality = timeline.quality;
   summary.sampling = timeline.sampling;
   summary.own_cost = timeline.own_cost;
+  summary.other_kernels = timeline.other_kernels;
   summary.is_empty = timeline.calls.empty() && timeline.counted.empty() && !HasWork(timeline);
   if (HasWork(timeline)) {
     summary.knowledge =

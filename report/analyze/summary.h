@@ -120,6 +120,7 @@ struct DeviceSummary {
   Quality quality;
   UsedPeaks used_peaks;
   std::vector<HtaCompat> compat_hta;  // if asked: as that tool does, then with the last step
+  std::vector<OtherKernel> other_kernels;
 };
 
 // kInternal if the parts of a window do not sum to it. Without peaks, nothing is known of what a

@@ -249,20 +249,27 @@ void Describe(Archive& archive, OwnCost& value) {
 }
 
 template <typename Archive>
+void Describe(Archive& archive, OtherKernel& value) {
+  auto& [name, is_communication, kernels, time_ns, launches] = value;
+  archive(name, is_communication, kernels, time_ns, launches);
+}
+
+template <typename Archive>
 void Describe(Archive& archive, DeviceSummary& value) {
   auto& [source, path, host, command, gpu, timing, timing_reason, rank, device, pid,
          restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, timed_ns,
          times, flop, timed_flop, sampling, own_cost, steps, steps_are_marks, straddling, kernel_ns,
          communicators, communicator_times, exposed, collectives, waits, strategies, traffic,
          communicator_ops, communicator_bytes, communicator_bus_bytes, communicator_counted_ns, ops,
-         op_rates, serving, experts, step_calls, versions, quality, used_peaks, compat_hta] = value;
+         op_rates, serving, experts, step_calls, versions, quality, used_peaks, compat_hta,
+         other_kernels] = value;
   archive(source, path, host, command, gpu, timing, timing_reason, rank, device, pid,
           restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, times,
           flop, steps, steps_are_marks, straddling, kernel_ns, communicators, communicator_times,
           exposed, collectives, waits, strategies, traffic, communicator_ops, communicator_bytes,
           communicator_bus_bytes, communicator_counted_ns, ops, op_rates, serving, experts,
           step_calls, versions, quality, used_peaks, compat_hta, timed_ns, timed_flop, sampling,
-          own_cost);
+          own_cost, other_kernels);
 }
 
 }  // namespace mfutrace::report

@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "report/model/load_kernels.h"
 #include "report/model/load_signatures.h"
 #include "report/model/load_windows.h"
 #include "report/model/ops_of.h"
@@ -94,6 +95,17 @@ class Loader : public trace::Visitor {
   void OnSequenceLengths(const trace::SequenceLengths& record) override { signatures_.Add(record); }
   void OnCall(const trace::Call& call) override;
   void OnForeignRun(const trace::ForeignRun& run) override;
+  void OnForeignEach(const trace::ForeignEach& each) override;
+  void OnForeignKernels(const trace::ForeignKernels& sum) override {
+    constexpr uint8_t kCopy = 2;
+    if (sum.family != kCopy) other_kernels_.AddSum(sum, String(sum.name));
+  }
+  void OnKernelLaunches(const trace::KernelLaunches& launches) override {
+    other_kernels_.AddLaunches(launches, String(launches.name));
+  }
+  void OnTimingChange(const trace::TimingChange& change) override {
+    timing_changes_.push_back({change.monotonic_ns, String(change.backend), String(change.reason)});
+  }
   void OnCount(const trace::CountRecord& count) override;
   void OnCounter(const trace::CounterRecord& counter) override {
     counters_[String(counter.name)] = counter.value;
@@ -168,6 +180,8 @@ class Loader : public trace::Visitor {
   std::vector<RecordingWindow> windows_;
   Sampling sampling_;  // of the process
   int64_t last_host_ns_ = 0;
+  OtherKernels other_kernels_;
+  std::vector<TimingPeriod> timing_changes_;
   trace::EndRecord end_ = {};
   bool has_end_ = false;
   uint64_t calls_seen_ = 0;
@@ -317,15 +331,16 @@ void Loader::OnCall(const trace::Call& call) {
 
 // Work of nobody's call: it occupies the device, and counts nothing.
 void Loader::OnForeignRun(const trace::ForeignRun& run) {
-  Work work;
-  work.time = {run.gpu_begin_ns, std::max(run.gpu_begin_ns, run.gpu_end_ns)};
-  // CUPTI numbers streams in its own way; the high half keeps them apart from the calls' streams.
-  work.stream = run.stream | 0x80000000u;
-  work.work_class = run.family == 1   ? WorkClass::kCommunication
-                    : run.family == 2 ? WorkClass::kCopy
-                                      : WorkClass::kCompute;
-  DeviceBuilder& device = Device(run.device);
-  device.timeline.works.push_back(work);
+  Device(run.device)
+      .timeline.works.push_back(
+          ForeignWork({run.gpu_begin_ns, run.gpu_end_ns}, run.stream, run.family));
+}
+
+void Loader::OnForeignEach(const trace::ForeignEach& each) {
+  Work work = ForeignWork({each.gpu_begin_ns, each.gpu_end_ns}, each.stream, each.family);
+  Timeline& timeline = Device(each.device).timeline;
+  if (each.name != 0) work.kernel = other_kernels_.NameIn(timeline, each, String(each.name));
+  timeline.works.push_back(work);
 }
 
 void Loader::OnCount(const trace::CountRecord& count) {
@@ -396,9 +411,10 @@ void Loader::FinishDevice(int32_t ordinal, DeviceBuilder& device) {
   if (const std::string version = Fact(fact::kDriverVersion); !version.empty()) {
     timeline.versions["cuda_driver"] = version;
   }
-  // From its start on CUPTI sees all kernels; before it, calls have their events and others
-  // nothing.
-  timeline.has_all_kernels = timeline.timing == "cupti";
+  timeline.has_all_kernels = timing_changes_.empty()
+                                 ? timeline.timing == "cupti"  // of before they were written
+                                 : SeesAllKernels(timing_changes_, timeline.host_window);
+  other_kernels_.Fill(timeline);
   int32_t number = 0;
   if (absl::SimpleAtoi(Fact(fact::kRank), &number) && number >= 0) timeline.rank = number;
   if (absl::SimpleAtoi(Fact(fact::kWorldSize), &number) && number > 0) {
@@ -507,6 +523,9 @@ std::vector<Timeline> Loader::Finish(const trace::Outcome& outcome) {
   std::vector<Timeline> timelines;
   for (auto& [ordinal, builder] : builders_) FinishDevice(ordinal, *builder);
   for (auto& [ordinal, builder] : builders_) timelines.push_back(std::move(builder->timeline));
+  other_kernels_.FillLaunches(timelines.front());
+  NoteTimingChanges(timing_changes_, header_.start_monotonic_ns,
+                    std::filesystem::path(path_).filename().string(), timelines.front().quality);
   FinishProcess(outcome, timelines.front().quality, timelines.front().own_cost);
   return timelines;
 }

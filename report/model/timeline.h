@@ -175,6 +175,16 @@ struct OwnCost {
   std::optional<uint64_t> event_resolution_ns;  // of the events' clock
 };
 
+// Kernels of one name that belong to no operation.
+struct OtherKernel {
+  std::string name;  // demangled; empty = not told
+  bool is_communication = false;
+  std::optional<uint64_t> kernels;  // that ran on this device, where the source sees all
+  std::optional<int64_t> time_ns;   // of them
+  std::optional<uint64_t>
+      launches;  // by the process, where the source counts them: in one timeline
+};
+
 struct Timeline {
   SourceKind source = SourceKind::kNative;
   std::string path;
@@ -196,6 +206,7 @@ struct Timeline {
   std::vector<CountedCalls> counted;
   std::vector<Work> works;
   std::vector<std::string> kernel_names;
+  std::vector<OtherKernel> other_kernels;
   std::vector<Communicator> communicators;
   std::vector<StepMark> steps;
   std::vector<ServingStep> serving_steps;

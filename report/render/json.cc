@@ -288,6 +288,16 @@ std::string HtaText(const HtaCompat& hta) {
   return object.Text();
 }
 
+std::string OtherKernelText(const OtherKernel& kernel) {
+  Object object;
+  object.Add("name", kernel.name.empty() ? "null" : JsonQuote(kernel.name))
+      .Add("is_communication", kernel.is_communication ? "true" : "false")
+      .Add("kernels", Value(kernel.kernels))
+      .Add("time_ns", Value(kernel.time_ns))
+      .Add("launches", Value(kernel.launches));
+  return object.Text();
+}
+
 }  // namespace
 
 size_t Utf8Length(std::string_view text) {
@@ -353,6 +363,7 @@ std::string RenderJson(const RunResult& result) {
   add("experts", ExpertsText(result));
   add("course", Array(result.course, CourseText));
   add("lateness", LatenessText(result.lateness));
+  add("other_kernels", Array(result.other_kernels, OtherKernelText));
   if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
   text += "\n}\n";
   return text;

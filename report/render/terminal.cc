@@ -29,17 +29,21 @@ struct Limits {
   size_t communicators = 4;
   size_t ranks = 4;
   size_t notes = 4;
+  size_t other_kernels = 4;
 
   // One row less where it hurts least; false if every table is at its smallest.
   bool Shrink() {
     if (ops > 7) return --ops, true;
     if (ranks > 3) return --ranks, true;
+    if (other_kernels > 3) return --other_kernels, true;
     if (communicators > 3) return --communicators, true;
     if (notes > 2) return --notes, true;
     if (ops > 5) return --ops, true;
+    if (other_kernels > 2) return --other_kernels, true;
     if (communicators > 2) return --communicators, true;
     if (notes > 1) return --notes, true;
     if (ranks > 2) return --ranks, true;
+    if (other_kernels > 1) return --other_kernels, true;
     if (ops > 3) return --ops, true;
     return false;
   }
@@ -80,6 +84,7 @@ class Page {
     if (Wants(kBudget)) Budget();
     const size_t width = options_.page_width;
     if (Wants(kOps)) Rows(OpLines(result_, limits_.ops, width));
+    if (Wants(kOps)) Rows(OtherKernelLines(result_, limits_.other_kernels, width));
     if (Wants(kServing)) Rows(ServingLines(result_, width));
     if (Wants(kExperts)) Rows(ExpertLines(result_, width));
     if (Wants(kComm)) Rows(CommunicationLines(result_, limits_.communicators, width));
@@ -425,9 +430,9 @@ std::optional<Section> SectionNamed(absl::string_view name) {
 std::string RenderTerminal(const RunResult& result, const TerminalOptions& options) {
   Limits limits;
   if (options.top.has_value()) {
-    limits = {*options.top, *options.top, *options.top, *options.top};
+    limits = {*options.top, *options.top, *options.top, *options.top, *options.top};
   } else if (options.sections != kAllSections) {
-    limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
+    limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
   }
   std::string text = Page(result, options, limits).Render();
   if (options.top.has_value() || options.sections != kAllSections) return text;

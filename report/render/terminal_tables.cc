@@ -210,6 +210,32 @@ std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_
   return lines;
 }
 
+std::vector<std::string> OtherKernelLines(const RunResult& result, size_t row_limit,
+                                          size_t page_width) {
+  const std::vector<OtherKernel>& kernels = result.other_kernels;
+  if (kernels.empty()) return {};
+  Table table({{WholeRun("other kernels, FLOPs unknown", result), Table::Align::kLeft},
+               {"launches"},
+               {"ran"},
+               {"GPU ms"}});
+  const auto row = [&table](const std::string& name, const OtherKernel& kernel) {
+    table.AddRow({name,
+                  kernel.launches.has_value() ? std::to_string(*kernel.launches) : kUnknownText,
+                  kernel.kernels.has_value() ? std::to_string(*kernel.kernels) : kUnknownText,
+                  Milliseconds(kernel.time_ns)});
+  };
+  const size_t shown = RowsShown(kernels.size(), row_limit);
+  for (size_t i = 0; i < shown; ++i) {
+    row(kernels[i].name.empty() ? "(no name)" : kernels[i].name, kernels[i]);
+  }
+  OtherKernel rest;
+  for (size_t i = shown; i < kernels.size(); ++i) AddTo(rest, kernels[i]);
+  if (shown < kernels.size()) {
+    row("… " + std::to_string(kernels.size() - shown) + " more", rest);
+  }
+  return table.Lines(page_width, kIndent);
+}
+
 std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, size_t page_width) {
   const std::vector<RankResult>& ranks = result.ranks;
   if (ranks.empty()) return {};

@@ -1,5 +1,5 @@
-// The three tables of the terminal report: operations, communication, ranks. Each is a list of
-// lines, heads first; empty where the run has no rows for it.
+// The tables of the terminal report: operations, communication, other kernels, ranks. Each is a
+// list of lines, heads first; empty where the run has no rows for it.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,8 @@ size_t RowsShown(size_t rows, size_t row_limit);
 std::vector<std::string> OpLines(const RunResult& result, size_t row_limit, size_t page_width);
 std::vector<std::string> CommunicationLines(const RunResult& result, size_t row_limit,
                                             size_t page_width);
+std::vector<std::string> OtherKernelLines(const RunResult& result, size_t row_limit,
+                                          size_t page_width);
 std::vector<std::string> RankLines(const RunResult& result, size_t row_limit, size_t page_width);
 
 }  // namespace mfutrace::report
