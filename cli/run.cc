@@ -42,6 +42,7 @@ struct RunOptions {
   CommonOptions common;
   std::string output;
   std::string timing;
+  std::string kernels;
   std::vector<std::string> only;
   std::string max_size;
   std::string sample;
@@ -65,6 +66,9 @@ void Declare(CLI::App& app, RunOptions& options) {
                  "folder for the traces; %h = host, %p = pid, %j = job id");
   app.add_option("--timing", options.timing, "auto, cupti, events or count")
       ->check(CLI::IsMember({"auto", "cupti", "events", "count"}));
+  app.add_option("--kernels", options.kernels,
+                 "kernels outside the intercepted libraries: sum (by name) or each")
+      ->check(CLI::IsMember({"sum", "each"}));
   app.add_option("--only", options.only, "record these libraries alone: cublas,cublaslt,cudnn,nccl")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -214,6 +218,7 @@ Environment JobEnvironment(const RunOptions& options, const std::string& folder,
     environment.emplace_back("NCCL_PROFILER_PLUGIN", nccl_plugin);
   }
   if (!options.timing.empty()) environment.emplace_back(env::kTiming, options.timing);
+  if (!options.kernels.empty()) environment.emplace_back(env::kKernels, options.kernels);
   if (!options.only.empty()) {
     std::string list;
     for (const std::string& name : options.only) list += (list.empty() ? "" : ",") + name;

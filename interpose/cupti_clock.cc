@@ -4,9 +4,11 @@
 #include <cstring>
 
 #include <dlfcn.h>
+#include <time.h>
 
 #include "interpose/clock.h"
 #include "interpose/counters.h"
+#include "interpose/cupti_others.h"
 #include "interpose/flusher_state.h"
 #include "interpose/gpu_times.h"
 #include "interpose/memory.h"
@@ -26,6 +28,11 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 // CUPTI's clock may be set while the job runs; less than this is the noise of reading two clocks.
 constexpr int64_t kNoiseNs = 20'000;
 constexpr int64_t kGoodBracketNs = 2'000;
+// Between two attempts where somebody else holds CUPTI: asking for its one place for subscribers
+// takes that place for a moment.
+constexpr int64_t kRetryNs = 10'000'000'000;
+// After somebody has come: until they have gone is asked again.
+constexpr int64_t kReturnNs = 1'000'000'000;
 
 const cupti::Door* DoorOf(Session& session) {
   return session.cupti.door.load(std::memory_order_acquire);
@@ -71,6 +78,15 @@ ClockPair ReadClocks(const cupti::Door& door) {
   return best;
 }
 
+// What the bracket allows stays as it is: all times of a run then share one offset.
+void TieClocks(CuptiClock& clock, const ClockPair& pair) {
+  const int64_t least_ns = pair.host_min_ns - pair.cupti_ns - kNoiseNs;
+  const int64_t most_ns = pair.host_max_ns - pair.cupti_ns + kNoiseNs;
+  if (clock.host_minus_cupti_ns < least_ns || clock.host_minus_cupti_ns > most_ns) {
+    clock.host_minus_cupti_ns = least_ns + (most_ns - least_ns) / 2;
+  }
+}
+
 // Ties CUPTI's clock to the host's, and says in the trace how well, for every device.
 void SampleCupti(Flusher& flusher) {
   Session& session = *flusher.session;
@@ -78,12 +94,7 @@ void SampleCupti(Flusher& flusher) {
   const ClockPair pair = ReadClocks(*DoorOf(session));
   if (pair.cupti_ns == 0) return;
   const int64_t middle_ns = pair.host_min_ns + (pair.host_max_ns - pair.host_min_ns) / 2;
-  // What the bracket allows stays as it is: times of one run then share one offset.
-  const int64_t least_ns = pair.host_min_ns - pair.cupti_ns - kNoiseNs;
-  const int64_t most_ns = pair.host_max_ns - pair.cupti_ns + kNoiseNs;
-  if (clock.host_minus_cupti_ns < least_ns || clock.host_minus_cupti_ns > most_ns) {
-    clock.host_minus_cupti_ns = middle_ns - pair.cupti_ns;
-  }
+  TieClocks(clock, pair);
   clock.sampled_at_ns = middle_ns;
   const uint32_t devices = session.clock.device_count;
   for (uint32_t i = 0; i < devices; ++i) {
@@ -152,10 +163,33 @@ void WriteRun(void* context, const cupti::ForeignRun& run) {
   Put(flusher, trace::BlockKind::kForeignRuns, record);
 }
 
+void WritePiece(void* context, const cupti::ForeignPiece& piece) {
+  Flusher& flusher = *static_cast<Flusher*>(context);
+  trace::ForeignEach record{};
+  record.name = StringOf(flusher, piece.name);
+  record.device = piece.device;
+  record.gpu_begin_ns = ToDevice(*flusher.session, piece.device, piece.begin_ns);
+  record.gpu_end_ns = record.gpu_begin_ns + (piece.end_ns - piece.begin_ns);
+  record.stream = piece.stream;
+  record.family = static_cast<uint8_t>(piece.family);
+  WriteDevice(flusher, piece.device);
+  Put(flusher, trace::BlockKind::kForeignEach, record);
+}
+
 void TakeForeign(Flusher& flusher) {
   CuptiClock& clock = flusher.session->cupti;
-  DoorOf(*flusher.session)->take_foreign({&flusher, &WriteSum, &WriteRun});
+  DoorOf(*flusher.session)->take_foreign({&flusher, &WriteSum, &WriteRun, &WritePiece});
   clock.taken_at_ns = MonotonicNs();
+}
+
+void FallBack(Session& session, const char* reason) {
+  const bool can_use_events = !session.options.has_one_connection || session.options.force_events;
+  ChangeTiming(session, can_use_events ? TimingBackend::kEvents : TimingBackend::kCount, reason);
+}
+
+void Refuse(Session& session, const char* reason, bool may_pass) {
+  session.cupti.is_final = !may_pass;
+  if (session.clock.reason != reason) FallBack(session, reason);
 }
 
 }  // namespace
@@ -174,53 +208,82 @@ void ReleaseTicket(Session& session, uint32_t pair) {
   DoorOf(session)->release(pair & kNumberMask);
 }
 
+void YieldCupti() {
+  Session* session = SessionOfOpenCalls();
+  if (session == nullptr) return;
+  CuptiClock& clock = session->cupti;
+  // It has the loader's lock, or what CUPTI needs: in the worst case it finds out by itself.
+  for (int i = 0; i < 200 && clock.stage.load() == CuptiClock::Stage::kStarting; ++i) {
+    constexpr timespec kPause = {0, 1'000'000};
+    nanosleep(&kPause, nullptr);
+  }
+  auto running = CuptiClock::Stage::kRunning;
+  if (!clock.stage.compare_exchange_strong(running, CuptiClock::Stage::kIdle)) return;
+  FallBack(*session, "another profiler in the process uses CUPTI");
+  DoorOf(*session)->stop();
+  session->wake_flusher.Raise();
+}
+
 void StartCupti(Flusher& flusher) {
   Session& session = *flusher.session;
   CuptiClock& clock = session.cupti;
-  if (clock.was_tried || session.options.timing != TimingChoice::kCupti) return;
+  const Options& options = session.options;
+  const bool is_automatic = options.timing == TimingChoice::kAuto;
+  if (clock.is_running || clock.is_final) return;
+  if (!is_automatic && options.timing != TimingChoice::kCupti) return;
   const TimingBackend now = session.clock.backend.load(std::memory_order_acquire);
   if (now == TimingBackend::kUndecided) return;  // the driver is not there yet
-  clock.was_tried = true;
-  const cupti::Door* door = FindDoor();
-  const char* refusal =
-      door == nullptr ? "libmfutrace_cupti.so is not beside libmfutrace.so" : door->start();
-  if (refusal != nullptr) {
-    session.clock.reason = refusal;
-    flusher.timing_is_written = false;
-    return;
+  const int64_t now_ns = MonotonicNs();
+  if (now_ns < clock.retry_at_ns) return;
+  clock.retry_at_ns = now_ns + (OthersUseCupti() ? kReturnNs : kRetryNs);
+  if (OthersUseCupti()) return Refuse(session, "another profiler in the process uses CUPTI", true);
+  // Before the stage: it takes the loader's lock, which who comes may hold.
+  if (clock.found_door == nullptr) clock.found_door = FindDoor();
+  if (clock.found_door == nullptr) {
+    return Refuse(session, "libmfutrace_cupti.so is not beside libmfutrace.so", false);
+  }
+  cupti::Settings settings{};
+  settings.find = &RealDlsym != nullptr ? &RealDlsym : &dlsym;
+  settings.is_automatic = is_automatic;
+  settings.is_each = options.is_each_kernel;
+  if (session.driver.driver_get_version == nullptr ||
+      session.driver.driver_get_version(&settings.driver_version) != cuda::kSuccess) {
+    settings.driver_version = 0;
+  }
+  clock.stage.store(CuptiClock::Stage::kStarting);
+  cupti::Refusal refusal = {"another profiler in the process uses CUPTI", true};
+  if (!OthersUseCupti()) refusal = clock.found_door->start(settings);
+  if (refusal.reason != nullptr) {
+    clock.stage.store(CuptiClock::Stage::kIdle);
+    return Refuse(session, refusal.reason, refusal.may_pass);
   }
   // Before the first ticket can be read; the trace is told with the first sample.
-  const ClockPair pair = ReadClocks(*door);
-  clock.host_minus_cupti_ns =
-      pair.host_min_ns + (pair.host_max_ns - pair.host_min_ns) / 2 - pair.cupti_ns;
-  clock.door.store(door, std::memory_order_release);
+  TieClocks(clock, ReadClocks(*clock.found_door));
+  clock.sampled_at_ns = 0;
+  clock.door.store(clock.found_door, std::memory_order_release);
   clock.is_running = true;
   clock.taken_at_ns = MonotonicNs();
-  session.clock.reason = "asked for by MFUTRACE_TIMING";
-  session.clock.backend.store(TimingBackend::kCupti, std::memory_order_release);
+  ChangeTiming(session, TimingBackend::kCupti,
+               is_automatic ? "every kernel's own time" : "asked for by MFUTRACE_TIMING");
+  clock.stage.store(CuptiClock::Stage::kRunning);
+  if (OthersUseCupti()) YieldCupti();
 }
 
 void ResumeCupti(Flusher& flusher) {
-  Session& session = *flusher.session;
-  CuptiClock& clock = session.cupti;
-  const cupti::Door* door = DoorOf(session);
-  if (door == nullptr || clock.is_running) return;
-  const char* refusal = door->start();
-  if (refusal != nullptr) {
-    session.clock.reason = refusal;
-    session.clock.backend.store(
-        session.options.has_one_connection ? TimingBackend::kCount : TimingBackend::kEvents,
-        std::memory_order_release);
-    return;
-  }
-  clock.is_running = true;
-  clock.sampled_at_ns = 0;
-  clock.taken_at_ns = MonotonicNs();
+  flusher.session->cupti.retry_at_ns = 0;
+  StartCupti(flusher);
 }
 
 void FlushCupti(Flusher& flusher, bool is_last) {
   CuptiClock& clock = flusher.session->cupti;
   if (!clock.is_running) return;
+  if (clock.stage.load() != CuptiClock::Stage::kRunning) {
+    // Somebody made us give way. They may want it more than once.
+    clock.is_running = false;
+    clock.retry_at_ns = MonotonicNs() + kReturnNs;
+    if (flusher.is_open) TakeForeign(flusher);
+    return;
+  }
   DoorOf(*flusher.session)->flush(is_last);
   if (!flusher.is_open) return;
   const int64_t now_ns = MonotonicNs();
@@ -233,6 +296,8 @@ void StopCupti(Flusher& flusher) {
   CuptiClock& clock = flusher.session->cupti;
   if (!clock.is_running) return;
   clock.is_running = false;
+  clock.retry_at_ns = 0;
+  clock.stage.store(CuptiClock::Stage::kIdle);
   const cupti::Door* door = DoorOf(*flusher.session);
   door->stop();
   if (flusher.is_open) TakeForeign(flusher);

@@ -7,7 +7,9 @@
 //
 // CUPTI is loaded and started by the flusher, in its first round: on a job's thread that would cost
 // some call tens of milliseconds. Calls until then are timed by events. It serves one client at a
-// time, so it is used only where it was asked for (MFUTRACE_TIMING=cupti) and nobody else holds it.
+// time, so it is used where nobody else holds it, given up when somebody comes (cupti_others.h) and
+// taken again when they have gone; `auto` does not even load it where it is known to hurt
+// (cupti/etiquette.h). Every change of back end is in the trace, with its reason.
 #pragma once
 
 #include <atomic>
@@ -29,9 +31,15 @@ struct CuptiClock {
     uint32_t string;
   };
 
+  enum class Stage : uint8_t { kIdle, kStarting, kRunning };
+
   std::atomic<const cupti::Door*> door;  // set once CUPTI has started, and never taken back
-  bool was_tried;
-  bool is_running;
+  // Written by the flusher, and by whoever makes it give way.
+  std::atomic<Stage> stage;
+  bool is_final;    // refused for good
+  bool is_running;  // as the flusher knows
+  const cupti::Door* found_door;
+  int64_t retry_at_ns;
   // The flusher's.
   int64_t host_minus_cupti_ns;
   int64_t sampled_at_ns;  // host; 0 = never
@@ -50,7 +58,12 @@ void CloseTicket(Session& session, uint32_t pair);  // the second time it does n
 void ShareTicket(Session& session, uint32_t pair);
 void ReleaseTicket(Session& session, uint32_t pair);
 
-// The flusher's. StartCupti does nothing where it is not wanted or has been tried.
+// On any thread: somebody else wants CUPTI and has said so (OthersUseCupti). We are out of it when
+// this returns; calls are timed by events.
+void YieldCupti();
+
+// The flusher's. StartCupti does nothing where it is not wanted, runs, or cannot be had; so it may
+// be called at any time that calls are to be timed, also after StopCupti.
 void StartCupti(Flusher& flusher);
 // Starts again after StopCupti, at the begin of a window.
 void ResumeCupti(Flusher& flusher);

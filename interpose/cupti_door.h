@@ -17,7 +17,7 @@
 
 namespace mfutrace::interpose::cupti {
 
-inline constexpr uint32_t kDoorVersion = 1;
+inline constexpr uint32_t kDoorVersion = 2;
 inline constexpr char kDoorSymbol[] = "mfutrace_cupti_door";
 
 enum class TicketState : uint8_t { kUnfinished, kTimed, kUntimed };
@@ -54,17 +54,43 @@ struct ForeignRun {
   Family family;
 };
 
+// Or piece by piece, in place of the runs (Settings::is_each).
+struct ForeignPiece {
+  const char* name;
+  int32_t device;
+  uint32_t stream;
+  int64_t begin_ns;
+  int64_t end_ns;
+  Family family;
+};
+
 struct ForeignSink {
   void* context;
   void (*on_sum)(void* context, const ForeignSum& sum);
   void (*on_run)(void* context, const ForeignRun& run);
+  void (*on_piece)(void* context, const ForeignPiece& piece);
+};
+
+struct Settings {
+  // The C library's dlsym: what the process calls by that name is the core's own.
+  void* (*find)(void* library, const char* symbol);
+  // Nobody has asked for CUPTI by name: it stays away from whatever it is known to disturb.
+  bool is_automatic;
+  bool is_each;        // foreign work piece by piece, graphs kernel by kernel
+  int driver_version;  // of CUDA; 0 = unknown
+};
+
+struct Refusal {
+  const char* reason;  // static storage; nullptr = none, it runs
+  bool may_pass;       // worth another try later: somebody else holds CUPTI
 };
 
 struct Door {
   uint32_t version;
-  // Starts tracing. nullptr, or why it could not: static storage. May be started again after Stop.
-  const char* (*start)();
-  // Takes what has come and stops; tickets that are open then become untimed.
+  // Starts tracing, also again after Stop.
+  Refusal (*start)(const Settings& settings);
+  // Takes what has come and stops, on any thread; tickets whose work is not known by then become
+  // untimed.
   void (*stop)();
 
   // `thread` tells the caller's thread from others; small numbers, may be used again. 0 = no

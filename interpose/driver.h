@@ -42,6 +42,8 @@ namespace mfutrace::interpose {
     (int* value, int attribute, int device))                                                    \
   X(device_total_mem, "cuDeviceTotalMem_v2", nullptr, (uint64_t * bytes, int device))           \
   X(mem_host_alloc, "cuMemHostAlloc", nullptr, (void** memory, size_t bytes, unsigned flags))   \
+  X(func_get_name, "cuFuncGetName", nullptr, (const char** name, void* function))               \
+  X(kernel_get_name, "cuKernelGetName", nullptr, (const char** name, void* kernel))             \
   X(memcpy_dtoh_async, "cuMemcpyDtoHAsync_v2", nullptr,                                         \
     (void* host, uint64_t device, size_t bytes, void* stream))
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "interpose/cupti_others.h"
 #include "interpose/entry_table.h"
 #include "interpose/hook.h"
 #include "interpose/resolve.h"
@@ -57,13 +58,19 @@ GraphCall CallOf(Entry entry, Pointer a, Pointer b, Pointer c, Pointer d, Pointe
 void DriverCall::Before(HookedCall& call, Pointer a, Pointer b, Pointer c, Pointer d, Pointer e,
                         Pointer f) {
   const GraphCall graph_call = CallOf(call.entry, a, b, c, d, e, f);
-  if (graph_call.role != GraphRole::kProcAddress) BeforeGraphCall(graph_call, call.open);
+  if (graph_call.role >= GraphRole::kCuptiSubscribe) {
+    BeforeCuptiCall(graph_call);
+  } else if (graph_call.role != GraphRole::kProcAddress) {
+    BeforeGraphCall(graph_call, call.open);
+  }
 }
 
 void DriverCall::After(HookedCall& call, int status, Pointer a, Pointer b, Pointer c, Pointer d,
                        Pointer e, Pointer f) {
   const GraphCall graph_call = CallOf(call.entry, a, b, c, d, e, f);
-  if (graph_call.role != GraphRole::kProcAddress) {
+  if (graph_call.role >= GraphRole::kCuptiSubscribe) {
+    AfterCuptiCall(graph_call, status);
+  } else if (graph_call.role != GraphRole::kProcAddress) {
     AfterGraphCall(graph_call, call.open, status);
   } else if (status == 0) {
     AnswerProcAddress(graph_call.arguments);

@@ -9,8 +9,10 @@
 // The runtime's own functions (cudaGraphLaunch and so on) end in the driver's, so they need no
 // hook, and nothing is seen twice.
 //
-// One observer serves all of them: none has more than six arguments, all are integers or pointers,
-// so that an argument more than the function has is a register that nobody looks at.
+// One observer serves all of them, and CUPTI's functions that others begin and end to use it with
+// (cupti_others.h), which are found in the first two ways: none has more than six arguments, all
+// are integers or pointers, so that an argument more than the function has is a register that
+// nobody looks at.
 #pragma once
 
 #include "interpose/graph_hooks.h"

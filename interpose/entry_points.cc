@@ -272,6 +272,14 @@ MFU_DETAIL(kExecUpdate)
 MFU_DETAIL(kInstantiate)
 MFU_DETAIL(kInstantiateWithParams)
 MFU_DETAIL(kLaunch)
+MFU_DETAIL(kLaunchKernel)
+MFU_DETAIL(kLaunchKernelEx)
+MFU_DETAIL(kCuptiBuffers)
+MFU_DETAIL(kCuptiDisable)
+MFU_DETAIL(kCuptiEnable)
+MFU_DETAIL(kCuptiFinalize)
+MFU_DETAIL(kCuptiSubscribe)
+MFU_DETAIL(kCuptiUnsubscribe)
 MFU_DETAIL(kProcAddress)
 #undef MFU_DETAIL
 using observe::kPerThread;
@@ -388,6 +396,8 @@ const char* FilePrefixOf(Library library) {
   switch (library) {
     case Library::kCuda:
       return "libcuda.so";
+    case Library::kCupti:
+      return "libcupti.so";
     case Library::kCublas:
       return "libcublas.so";
     case Library::kCublasLt:
@@ -406,6 +416,10 @@ void* MissingFunctionOf(Library library) {
   switch (library) {
     case Library::kCuda: {
       constexpr int kNotInitialized = 3;  // cuda.h, CUDA_ERROR_NOT_INITIALIZED
+      return reinterpret_cast<void*>(&Missing<kNotInitialized>);
+    }
+    case Library::kCupti: {
+      constexpr int kNotInitialized = 15;  // cupti_result.h, CUPTI_ERROR_NOT_INITIALIZED
       return reinterpret_cast<void*>(&Missing<kNotInitialized>);
     }
     case Library::kNccl:

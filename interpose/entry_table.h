@@ -9,7 +9,7 @@
 
 namespace mfutrace::interpose {
 
-enum class Library : uint8_t { kCuda, kCublas, kCublasLt, kCudnn, kNccl, kCount };
+enum class Library : uint8_t { kCuda, kCupti, kCublas, kCublasLt, kCudnn, kNccl, kCount };
 
 // A fact that a function's name holds and its arguments do not. NCCL: shapes::CollectiveKind.
 // cuBLAS: element format, routine, format of the result and how it is called, in a byte each.

@@ -42,7 +42,7 @@ struct Flusher {
   uint32_t communicator_ends_written;
   bool device_is_written[GpuClock::kMaxDevices];
   TimingBackend backend_written;
-  bool timing_is_written;
+  const char* reason_written;
   uint32_t counter_strings[kCounterCount];
   uint64_t counters_written[kCounterCount];
   int64_t host_clock_written_ns;  // when; 0 = never

@@ -98,6 +98,12 @@ void WakeOnce(Session& session) {
 
 }  // namespace
 
+void ChangeTiming(Session& session, TimingBackend backend, const char* reason) {
+  session.clock.reason = reason;
+  session.clock.changed_ns = MonotonicNs();
+  session.clock.backend.store(backend, std::memory_order_release);
+}
+
 void ChooseTiming(Session& session, const Driver& driver) {
   const Options& options = session.options;
   TimingBackend backend = TimingBackend::kCount;
@@ -126,8 +132,9 @@ void ChooseTiming(Session& session, const Driver& driver) {
     reason = options.has_one_connection ? "forced by MFUTRACE_FORCE_EVENTS"
                                         : "the best back end available in this process";
   }
-  session.clock.reason = reason;
-  session.clock.backend.store(backend, std::memory_order_release);
+  // CUPTI is tried in the flusher's first round, and what it is worth waiting for comes late else.
+  if (options.timing == TimingChoice::kAuto) session.wake_flusher.Raise();
+  ChangeTiming(session, backend, reason);
 }
 
 void SeeStream(Session& session, uint64_t stream) {

@@ -91,6 +91,7 @@ struct GpuClock {
 
   std::atomic<TimingBackend> backend;
   const char* reason;  // static storage; written before `backend`
+  int64_t changed_ns;  // host; likewise
   // Events until a second stream shows up (CUDA_DEVICE_MAX_CONNECTIONS=1, not forced).
   bool is_for_one_stream;
   std::atomic<uint64_t> only_stream;  // handle + 1; 0 = none yet
@@ -108,6 +109,9 @@ struct GpuClock {
 struct Driver;
 struct Session;
 struct CachedLane;
+
+// From now on calls are timed by `backend`. One thread at a time.
+void ChangeTiming(Session& session, TimingBackend backend, const char* reason);
 
 // Decides the back end and its reason, when the driver is found.
 void ChooseTiming(Session& session, const Driver& driver);

@@ -29,6 +29,15 @@ enum class GraphRole : uint8_t {
   kInstantiate,     // executable*, graph, flags where the function is cuGraphInstantiateWithFlags
   kInstantiateWithParams,  // executable*, graph, parameters
   kLaunch,                 // executable, stream
+  kLaunchKernel,           // function, ...
+  kLaunchKernelEx,         // configuration, function, ...
+  // CUPTI's (cupti_others.h).
+  kCuptiSubscribe,
+  kCuptiUnsubscribe,
+  kCuptiBuffers,
+  kCuptiEnable,   // kind
+  kCuptiDisable,  // kind
+  kCuptiFinalize,
 };
 
 // cuda.h, CUgraphNodeParams: as much of it as is read. A unit test compares it with the header.

@@ -3,6 +3,8 @@
 #include <new>
 
 #include "interpose/entry_table.h"
+#include "interpose/graph_hooks.h"
+#include "interpose/kernel_launches.h"
 #include "interpose/memory.h"
 #include "interpose/stubs.h"
 
@@ -31,15 +33,28 @@ bool IsFollowed(Entry entry, const void* frame) {
 
 // Finds the real function and decides whether to observe the call. Where there is no real
 // function, it is one that returns the library's "not initialised".
-void Decide(HookedCall& call, uint32_t code, const void* return_address, const void* frame) {
+void Decide(HookedCall& call, uint32_t code, const void* return_address, const uint64_t* words) {
+  const void* frame = words;
   const uint32_t slot = code & ((1u << kRouteBits) - 1);
   call.entry = static_cast<Entry>(code >> kRouteBits);
   const Target target =
       slot != 0 ? TargetOfSlot(call.entry, slot) : TargetOfCaller(call.entry, return_address);
   call.real = target.real;
   call.library = target.library;
-  if (InfoOf(call.entry).library == Library::kCuda) {
-    call.is_observed = target.slot != 0 && IsFollowed(call.entry, frame);
+  const EntryInfo& info = InfoOf(call.entry);
+  if (info.library == Library::kCuda) {
+    const auto role = static_cast<GraphRole>(info.detail & 0xff);
+    if (role == GraphRole::kLaunchKernel || role == GraphRole::kLaunchKernelEx) [[likely]] {
+      // Counted, not followed. Inside a call of ours it is that call's.
+      if ((t_outer_frame == nullptr || frame >= t_outer_frame) && call.real != nullptr) {
+        CountLaunch(words[role == GraphRole::kLaunchKernel ? 0 : 1]);
+      }
+    } else {
+      call.is_observed = target.slot != 0 && IsFollowed(call.entry, frame);
+    }
+    if (call.is_observed) return;
+  } else if (info.library == Library::kCupti) {
+    call.is_observed = target.slot != 0;
     if (call.is_observed) return;
   } else if (IsInsideCall(frame)) {
     Count(Counter::kNestedCalls);
@@ -49,7 +64,7 @@ void Decide(HookedCall& call, uint32_t code, const void* return_address, const v
     call.is_observed = true;
     return;
   }
-  if (call.real == nullptr) call.real = MissingFunctionOf(InfoOf(call.entry).library);
+  if (call.real == nullptr) call.real = MissingFunctionOf(info.library);
 }
 
 }  // namespace

@@ -51,6 +51,13 @@ TimingChoice TimingOf(const char* value) {
   return TimingChoice::kAuto;
 }
 
+bool IsEach(const char* value) {
+  if (value == nullptr || *value == '\0' || std::strcmp(value, "sum") == 0) return false;
+  if (std::strcmp(value, "each") == 0) return true;
+  SayBadValue(env::kKernels, value);
+  return false;
+}
+
 uint8_t FamiliesOf(const char* list) {
   if (list == nullptr || *list == '\0') return kAllFamilies;
   uint8_t families = 0;
@@ -232,6 +239,7 @@ void ReadOptions(Options& options) {
   const char* connections = getenv("CUDA_DEVICE_MAX_CONNECTIONS");
   options.has_one_connection = connections != nullptr && std::strcmp(connections, "1") == 0;
   options.timing = TimingOf(getenv(env::kTiming));
+  options.is_each_kernel = IsEach(getenv(env::kKernels));
   options.families = FamiliesOf(getenv(env::kOnly));
   options.ring_records = PowerOfTwoFrom(NumberOf(env::kRingRecords, 4096, 2, 1u << 20));
   options.event_pairs = static_cast<uint32_t>(NumberOf(env::kEvents, 4096, 1, 1u << 18));

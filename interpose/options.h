@@ -21,6 +21,7 @@ struct Options {
   bool copies_lengths;      // MFUTRACE_DEVICE_LENGTHS
   bool has_one_connection;  // CUDA_DEVICE_MAX_CONNECTIONS=1: events would serialise streams
   TimingChoice timing;
+  bool is_each_kernel;  // MFUTRACE_KERNELS=each
   uint8_t families;
   uint32_t ring_records;  // power of two
   uint32_t event_pairs;   // per context

@@ -18,6 +18,7 @@
 #include "interpose/gpu_clock_state.h"
 #include "interpose/graph_contents.h"
 #include "interpose/intern_table.h"
+#include "interpose/kernel_launches.h"
 #include "interpose/lock.h"
 #include "interpose/options.h"
 #include "interpose/process_facts.h"
@@ -68,6 +69,7 @@ struct Session {
   CompoundLists compounds;
   LengthsCopies lengths;
   CuptiClock cupti;
+  KernelLaunches launches;
   InternTable lanes;
   Tally dropped;
   Tally untimed;  // outside the windows

@@ -190,22 +190,28 @@ void WriteCommunicators(Flusher& flusher) {
   }
 }
 
+const char* NameOf(TimingBackend backend) {
+  return backend == TimingBackend::kCupti    ? "cupti"
+         : backend == TimingBackend::kEvents ? "events"
+                                             : "count";
+}
+
 void WriteTiming(Flusher& flusher) {
-  const TimingBackend backend = flusher.session->clock.backend.load(std::memory_order_acquire);
+  const GpuClock& clock = flusher.session->clock;
+  const TimingBackend backend = clock.backend.load(std::memory_order_acquire);
   // Undecided until the driver is found; the fact is written for what is true so far, and again.
-  if (backend == flusher.backend_written && flusher.timing_is_written) return;
-  flusher.timing_is_written = true;
-  if (backend == TimingBackend::kUndecided) {
-    WriteFact(flusher.writer, trace::fact::kTimingBackend, "count");
-    WriteFact(flusher.writer, trace::fact::kTimingReason,
-              "no CUDA driver has been loaded into the process");
-  } else {
-    WriteFact(flusher.writer, trace::fact::kTimingBackend,
-              backend == TimingBackend::kCupti    ? "cupti"
-              : backend == TimingBackend::kEvents ? "events"
-                                                  : "count");
-    WriteFact(flusher.writer, trace::fact::kTimingReason, flusher.session->clock.reason);
-  }
+  const bool is_undecided = backend == TimingBackend::kUndecided;
+  const char* reason =
+      is_undecided ? "no CUDA driver has been loaded into the process" : clock.reason;
+  if (backend == flusher.backend_written && reason == flusher.reason_written) return;
+  WriteFact(flusher.writer, trace::fact::kTimingBackend, NameOf(backend));
+  WriteFact(flusher.writer, trace::fact::kTimingReason, reason);
+  trace::TimingChange change{};
+  change.monotonic_ns = is_undecided ? flusher.session->start_monotonic_ns : clock.changed_ns;
+  change.backend = WriteString(flusher, NameOf(backend));
+  change.reason = WriteString(flusher, reason);
+  Put(flusher, BlockKind::kTimingChanges, change);
+  flusher.reason_written = reason;
   flusher.backend_written = backend;
   const Driver* driver = DriverOf(*flusher.session);
   int version = 0;
@@ -225,6 +231,7 @@ void WriteTables(Flusher& flusher) {
   WriteCommunicators(flusher);
   WriteSignatures(flusher);
   WriteLanes(flusher);
+  WriteLaunches(flusher);
 }
 
 uint32_t WriteTraceString(Flusher& flusher, const char* text) { return WriteString(flusher, text); }

@@ -75,20 +75,19 @@ void* OpenCupti() {
 }
 
 template <typename Function>
-bool Find(void* handle, const char* symbol, Function& function) {
-  void* address = dlsym(handle, symbol);
+bool Take(void* address, Function& function) {
   std::memcpy(&function, &address, sizeof address);
   return address != nullptr;
 }
 
 }  // namespace
 
-const char* FindCupti(CuptiLibrary& library) {
+const char* FindCupti(CuptiLibrary& library, void* (*find)(void* handle, const char* symbol)) {
   void* handle = OpenCupti();
   if (handle == nullptr) return "libcupti was not found";
   bool is_whole = true;
 #define MFU_FIND(member, symbol, is_needed) \
-  if (!Find(handle, #symbol, library.member) && is_needed) is_whole = false;
+  if (!Take(find(handle, #symbol), library.member) && is_needed) is_whole = false;
   MFU_CUPTI_FUNCTIONS(MFU_FIND)
 #undef MFU_FIND
   return is_whole ? nullptr : "libcupti lacks functions: too old";

@@ -31,6 +31,6 @@ struct CuptiLibrary {
 // Looks for CUPTI: what the process has loaded, then MFUTRACE_CUPTI, then beside the CUDA libraries
 // that the process has loaded, then by name. nullptr and the table filled, or why not (static
 // storage).
-const char* FindCupti(CuptiLibrary& library);
+const char* FindCupti(CuptiLibrary& library, void* (*find)(void* handle, const char* symbol));
 
 }  // namespace mfutrace::interpose::cupti

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "interpose/cupti/cupti_library.h"
+#include "interpose/cupti/etiquette.h"
 #include "interpose/cupti/foreign.h"
 #include "interpose/cupti/tickets.h"
 #include "interpose/cupti_door.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{512} << 10;
 constexpr uint32_t kSpareBuffers = 64;
+constexpr uint32_t kVersionOfCuda12_6 = 24;  // cupti_version.h
 constexpr auto kIdKind = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM2;
 
 // Driver and runtime calls that put work on a device. Only for these are API records made, and with
@@ -63,6 +65,7 @@ constexpr CUpti_ActivityKind kWorkKinds[] = {
 struct Session {
   CuptiLibrary cupti;
   bool is_found;
+  bool is_each;
   std::atomic<bool> is_running;
   uint32_t version;
   pid_t pid;  // that started it
@@ -106,13 +109,14 @@ void GiveBack(uint8_t* buffer) {
 
 // Records begin alike in all versions of a kind since CUDA 11.1: later ones only append.
 template <typename Record>
-DeviceWork WorkOf(const Record& record, const char* name, Family family) {
+DeviceWork WorkOf(const Record& record, const char* name, Family family, bool is_graph = false) {
   return {static_cast<int32_t>(record.deviceId),
           record.streamId,
           static_cast<int64_t>(record.start),
           static_cast<int64_t>(record.end),
           name,
-          family};
+          family,
+          is_graph};
 }
 
 void OnRecord(const CUpti_Activity& record) {
@@ -121,7 +125,8 @@ void OnRecord(const CUpti_Activity& record) {
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
       const auto& kernel = reinterpret_cast<const CUpti_ActivityKernel10&>(record);
       const char* name = kernel.name == nullptr ? "" : kernel.name;
-      session.tickets.OnWork(kernel.correlationId, WorkOf(kernel, name, FamilyOf(name)));
+      session.tickets.OnWork(kernel.correlationId,
+                             WorkOf(kernel, name, FamilyOf(name), kernel.graphId != 0));
       return;
     }
     case CUPTI_ACTIVITY_KIND_MEMCPY: {
@@ -202,35 +207,60 @@ bool ChooseApis(const CuptiLibrary& cupti, bool is_on) {
   return has_driver || has_runtime;
 }
 
-const char* Start() {
+// Whole graphs in one record each, unless every kernel is wanted.
+bool IsWanted(CUpti_ActivityKind kind) {
+  return kind != CUPTI_ACTIVITY_KIND_GRAPH_TRACE || !g_session.is_each;
+}
+
+void DisableAll(const CuptiLibrary& cupti) {
+  for (const CUpti_ActivityKind kind : kWorkKinds) {
+    if (IsWanted(kind)) cupti.activity_disable(kind);
+  }
+}
+
+Refusal Start(const Settings& settings) {
   Session& session = g_session;
-  if (session.pid != 0 && session.pid != getpid()) return "CUPTI does not work after a fork";
+  if (session.pid != 0 && session.pid != getpid()) {
+    return {"CUPTI does not work after a fork", false};
+  }
   session.pid = getpid();
-  if (session.is_running.load(std::memory_order_acquire)) return nullptr;
+  if (session.is_running.load(std::memory_order_acquire)) return {nullptr, false};
   if (!session.is_found) {
-    if (const char* reason = FindCupti(session.cupti)) return reason;
+    const char* reason =
+        settings.is_automatic ? ReasonToStayAway(settings.driver_version) : nullptr;
+    if (reason == nullptr) reason = FindCupti(session.cupti, settings.find);
+    if (reason != nullptr) return {reason, false};
     if (session.cupti.get_version(&session.version) != CUPTI_SUCCESS) session.version = 0;
+    if (settings.is_automatic && session.version < kVersionOfCuda12_6) {
+      return {"CUPTI is older than 12.6, where it can crash a process with CUDA graphs", false};
+    }
     session.is_found = true;
+    session.is_each = settings.is_each;
   }
   const CuptiLibrary& cupti = session.cupti;
-  if (!IsFree(cupti)) return "another profiler holds CUPTI";
-  if (!session.tickets.Attach() || !session.foreign.Attach()) return "no memory";
+  if (!IsFree(cupti)) return {"another profiler holds CUPTI", true};
+  if (!session.tickets.Attach() || !session.foreign.Attach(session.is_each)) {
+    return {"no memory", false};
+  }
   if (cupti.activity_register_callbacks(&RequestBuffer, &CompleteBuffer) != CUPTI_SUCCESS) {
-    return "CUPTI takes no buffers";
+    return {"CUPTI takes no buffers", false};
   }
   for (const CUpti_ActivityKind kind : kWorkKinds) {
-    if (cupti.activity_enable(kind) == CUPTI_SUCCESS || kind == CUPTI_ACTIVITY_KIND_GRAPH_TRACE) {
-      continue;
-    }
-    for (const CUpti_ActivityKind enabled : kWorkKinds) cupti.activity_disable(enabled);
-    return "CUPTI refuses to trace kernels (no permission, or not supported here)";
+    if (!IsWanted(kind)) continue;
+    const CUptiResult result = cupti.activity_enable(kind);
+    if (result == CUPTI_SUCCESS || kind == CUPTI_ACTIVITY_KIND_GRAPH_TRACE) continue;
+    DisableAll(cupti);
+    return {result == CUPTI_ERROR_INSUFFICIENT_PRIVILEGES
+                ? "no permission to profile (CUPTI_ERROR_INSUFFICIENT_PRIVILEGES)"
+                : "CUPTI refuses to trace kernels",
+            false};
   }
   if (!ChooseApis(cupti, true)) {
-    for (const CUpti_ActivityKind enabled : kWorkKinds) cupti.activity_disable(enabled);
-    return "CUPTI refuses to trace launches";
+    DisableAll(cupti);
+    return {"CUPTI refuses to trace launches", false};
   }
   session.is_running.store(true, std::memory_order_release);
-  return nullptr;
+  return {nullptr, false};
 }
 
 void NextRound(bool is_last) {
@@ -251,7 +281,7 @@ void Stop() {
   Session& session = g_session;
   if (!session.is_running.exchange(false, std::memory_order_acq_rel)) return;
   ChooseApis(session.cupti, false);
-  for (const CUpti_ActivityKind kind : kWorkKinds) session.cupti.activity_disable(kind);
+  DisableAll(session.cupti);
   session.cupti.activity_flush_all(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   NextRound(true);
 }

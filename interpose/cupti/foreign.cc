@@ -14,6 +14,22 @@ uint64_t HashOf(const char* name, int32_t device) {
          0x9e3779b97f4a7c15;
 }
 
+// Room for one more; false without memory.
+template <typename Item>
+bool MakeRoom(Item*& items, uint64_t count, uint64_t& capacity) {
+  if (count != capacity) return true;
+  const uint64_t more = capacity == 0 ? 4096 : capacity * 2;
+  auto* grown = static_cast<Item*>(MapPages(sizeof(Item) * more));
+  if (grown == nullptr) return false;
+  if (items != nullptr) {
+    std::memcpy(static_cast<void*>(grown), items, sizeof(Item) * count);
+    UnmapPages(items, sizeof(Item) * capacity);
+  }
+  items = grown;
+  capacity = more;
+  return true;
+}
+
 }  // namespace
 
 Family FamilyOf(const char* name) {
@@ -26,7 +42,8 @@ Family FamilyOf(const char* name) {
   return Family::kKernel;
 }
 
-bool Foreign::Attach() {
+bool Foreign::Attach(bool is_each) {
+  is_each_ = is_each;
   if (open_ != nullptr) return true;
   sums_ = static_cast<ForeignSum*>(MapPages(sizeof(ForeignSum) * kMaxNames));
   if (sums_ == nullptr) return false;
@@ -52,21 +69,20 @@ ForeignSum* Foreign::SumOf(const DeviceWork& work) {
 }
 
 void Foreign::CloseRun(const ForeignRun& run) {
-  if (run_count_ == run_capacity_) {
-    const uint64_t capacity = run_capacity_ == 0 ? 4096 : run_capacity_ * 2;
-    auto* grown = static_cast<ForeignRun*>(MapPages(sizeof(ForeignRun) * capacity));
-    if (grown == nullptr) {
-      ++lost_;
-      return;
-    }
-    if (runs_ != nullptr) {
-      std::memcpy(grown, runs_, sizeof(ForeignRun) * run_count_);
-      UnmapPages(runs_, sizeof(ForeignRun) * run_capacity_);
-    }
-    runs_ = grown;
-    run_capacity_ = capacity;
+  if (!MakeRoom(runs_, run_count_, run_capacity_)) {
+    ++lost_;
+    return;
   }
   runs_[run_count_++] = run;
+}
+
+void Foreign::KeepPiece(const DeviceWork& work) {
+  if (!MakeRoom(pieces_, piece_count_, piece_capacity_)) {
+    ++lost_;
+    return;
+  }
+  pieces_[piece_count_++] = {work.name,     work.device, work.stream,
+                             work.begin_ns, work.end_ns, work.family};
 }
 
 void Foreign::Add(const DeviceWork& work) {
@@ -76,6 +92,7 @@ void Foreign::Add(const DeviceWork& work) {
   } else {
     ++lost_;
   }
+  if (is_each_) return KeepPiece(work);
   const ForeignRun single{
       work.device, work.stream, work.begin_ns, work.end_ns, work.end_ns - work.begin_ns,
       1,           work.family};
@@ -118,6 +135,8 @@ void Foreign::Take(const ForeignSink& sink, bool is_last) {
   }
   for (uint64_t i = 0; i < run_count_; ++i) sink.on_run(sink.context, runs_[i]);
   run_count_ = 0;
+  for (uint64_t i = 0; i < piece_count_; ++i) sink.on_piece(sink.context, pieces_[i]);
+  piece_count_ = 0;
   if (sum_count_ == 0) return;
   for (uint32_t i = 0; i < kMaxNames; ++i) {
     if (sums_[i].kernels == 0) continue;

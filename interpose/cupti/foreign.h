@@ -21,7 +21,8 @@ class Foreign {
   static constexpr uint32_t kMaxNames = 8192;
   static constexpr uint32_t kMaxStreams = 512;
 
-  bool Attach();
+  // `is_each`: keeps pieces in place of runs.
+  bool Attach(bool is_each);
   void Add(const DeviceWork& work);
   // Gives and forgets all sums and runs. Runs that may still grow stay, unless `is_last`.
   void Take(const ForeignSink& sink, bool is_last);
@@ -35,13 +36,18 @@ class Foreign {
 
   ForeignSum* SumOf(const DeviceWork& work);
   void CloseRun(const ForeignRun& run);
+  void KeepPiece(const DeviceWork& work);
 
+  bool is_each_ = false;
   ForeignSum* sums_ = nullptr;  // open addressing by name and device; kernels == 0: free
   uint32_t sum_count_ = 0;
   OpenRun* open_ = nullptr;  // by device, stream and family
   ForeignRun* runs_ = nullptr;
   uint64_t run_count_ = 0;
   uint64_t run_capacity_ = 0;
+  ForeignPiece* pieces_ = nullptr;
+  uint64_t piece_count_ = 0;
+  uint64_t piece_capacity_ = 0;
   uint64_t lost_ = 0;
 };
 

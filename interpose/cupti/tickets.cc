@@ -76,6 +76,7 @@ uint32_t Tickets::Open(uint32_t thread, uint64_t* external_id) {
   ticket.launches = 0;
   ticket.works = 0;
   ticket.has_lost_work = false;
+  ticket.is_graph = false;
   ticket.begin_ns = ticket.end_ns = ticket.busy_ns = 0;
   ticket.closed_round.store(0, std::memory_order_relaxed);
   ticket.sharers.store(1, std::memory_order_relaxed);
@@ -148,6 +149,8 @@ Tickets::Launch* Tickets::AddLaunch(uint32_t correlation) {
 
 void Tickets::Apply(Ticket& ticket, const DeviceWork& work) {
   ++ticket.works;
+  ticket.is_graph |= work.is_graph;
+  ticket.told_round = round_.load(std::memory_order_relaxed);
   if (work.begin_ns == 0 && work.end_ns == 0) {
     ticket.has_lost_work = true;
     return;
@@ -170,24 +173,30 @@ void Tickets::OnLaunch(uint32_t correlation, uint64_t external_id) {
   if (ticket->order > seen_[ticket->thread]) seen_[ticket->thread] = ticket->order;
   ++ticket->launches;
   launch->external_id = external_id;
-  if (launch->state == LaunchState::kWorkKnown) {
-    Apply(*ticket, launch->work);
-    launch->state = LaunchState::kJoined;
-  } else {
+  if (launch->state != LaunchState::kWorkKnown) {
     launch->state = LaunchState::kTicketKnown;
+    return;
+  }
+  // All of its work that came before.
+  for (uint32_t number = buckets_[BucketOf(correlation, kBuckets)]; number != 0;
+       number = launches_[number].next) {
+    Launch& known = launches_[number];
+    if (known.correlation != correlation) continue;
+    Apply(*ticket, known.work);
+    known.external_id = external_id;
+    known.state = LaunchState::kJoined;
   }
 }
 
 void Tickets::OnWork(uint32_t correlation, const DeviceWork& work) {
   Launch* launch = FindLaunch(correlation);
-  if (launch == nullptr) {
+  if (launch == nullptr || launch->state == LaunchState::kWorkKnown) {
     launch = AddLaunch(correlation);
     if (launch == nullptr) return;
     launch->state = LaunchState::kWorkKnown;
     launch->work = work;
     return;
   }
-  if (launch->state != LaunchState::kTicketKnown) return;
   launch->state = LaunchState::kJoined;
   if (Ticket* ticket = TicketOf(launch->external_id)) Apply(*ticket, work);
 }
@@ -232,7 +241,11 @@ TicketState Tickets::Read(uint32_t number, bool give_up, TicketReading* reading)
   const uint32_t closed = ticket.closed_round.load(std::memory_order_acquire);
   if (closed == 0) return give_up ? TicketState::kUntimed : TicketState::kUnfinished;
   const uint32_t age = round_.load(std::memory_order_relaxed) - closed;
-  const bool is_settled = seen_[ticket.thread] > ticket.order || age > kRoundsUntilSettled;
+  // A graph's launch may have any number of kernels: they are all there when no more have come.
+  const uint32_t quiet = round_.load(std::memory_order_relaxed) - ticket.told_round;
+  const bool is_settled = ticket.is_graph
+                              ? quiet > kRoundsUntilSettled
+                              : seen_[ticket.thread] > ticket.order || age > kRoundsUntilSettled;
   if (ticket.launches != 0 && ticket.works >= ticket.launches && (is_settled || give_up)) {
     if (ticket.has_lost_work || ticket.end_ns == 0) return TicketState::kUntimed;
     *reading = {ticket.begin_ns, ticket.end_ns, ticket.busy_ns, ticket.works};

@@ -20,6 +20,7 @@ struct DeviceWork {
   int64_t end_ns;
   const char* name;
   Family family;
+  bool is_graph;  // one of the kernels of a graph
 };
 
 class Tickets {
@@ -46,7 +47,7 @@ class Tickets {
 
   // A launch under a ticket; told once or several times for one correlation id.
   void OnLaunch(uint32_t correlation, uint64_t external_id);
-  // What a launch started. A correlation id has one piece of work.
+  // What a launch started: one piece of work, many where it launched a graph.
   void OnWork(uint32_t correlation, const DeviceWork& work);
   // One more round. Gives work that turns out to belong to no ticket, ordered by its begin.
   template <typename Take>
@@ -70,7 +71,9 @@ class Tickets {
     // The consumer's.
     uint32_t launches;
     uint32_t works;
+    uint32_t told_round;  // when the last of them came
     bool has_lost_work;
+    bool is_graph;
     int64_t begin_ns;
     int64_t end_ns;
     int64_t busy_ns;

@@ -81,12 +81,14 @@ class Run(bench.CliTest):
 
     def test_options_become_variables(self):
         seen = self.variables("-o", "out/%%x", "--timing", "count", "--only", "cublas,nccl",
-                              "--max-size", "256M", "--events", "128", "--role", "prefill", "-q")
+                              "--max-size", "256M", "--events", "128", "--role", "prefill", "-q",
+                              "--kernels", "each")
         self.assertEqual(seen["MFUTRACE_OUT"], f"{self.folder}/out/%x")
         self.assertEqual({name: seen["MFUTRACE_" + name] for name in
-                          ("TIMING", "ONLY", "MAX_SIZE", "EVENTS", "ROLE", "QUIET")},
+                          ("TIMING", "ONLY", "MAX_SIZE", "EVENTS", "ROLE", "QUIET", "KERNELS")},
                          {"TIMING": "count", "ONLY": "cublas,nccl", "MAX_SIZE": "256M",
-                          "EVENTS": "128", "ROLE": "prefill", "QUIET": "1"})
+                          "EVENTS": "128", "ROLE": "prefill", "QUIET": "1",
+                          "KERNELS": "each"})
         plain = self.variables(env={"MFUTRACE_TIMING": "events"})
         self.assertEqual(plain["MFUTRACE_TIMING"], "events")
         self.assertNotIn("MFUTRACE_QUIET", plain)

@@ -37,6 +37,11 @@ class Capture(harness.JobTest):
                                        env={"MFUTRACE_FLUSH_MS": "1",
                                             "MFUTRACE_TIMING": "count"}))
 
+    def test_captures_under_cupti(self):
+        self.check(self.bench.good_job("capture", self.ROUNDS, 40, self.REPLAYS,
+                                       env={"MFUTRACE_FLUSH_MS": "1",
+                                            "MFUTRACE_TIMING": "cupti"}))
+
     def test_a_careless_query_would_have_been_noticed(self):
         # The controls: without the library the job passes, and with one query of its own it fails.
         run = self.bench.good_job("capture", 2, 40, 1, preload=False)

@@ -45,7 +45,7 @@ class Forms(GraphTest):
     """Each with the shared runtime and with the one that a program has inside."""
 
     FORMS = ("loop", "modes", "threads", "executables", "clone", "child", "update", "enabled",
-             "unused")
+             "unused", "variants")
 
     def test_shared_runtime(self):
         for form in self.FORMS:
@@ -74,6 +74,13 @@ class Forms(GraphTest):
         text = " ".join(self.bench.tool("report", run.out).stdout.decode().split())
         self.assertIn("5 calls were captured into CUDA graphs; each launch counts", text)
         self.assertIn(": 3 captured calls are in no CUDA graph whose launch was seen", text)
+
+    def test_what_kernels_may_launch_is_named(self):
+        trace = self.run_form("graph_forms", "variants").trace
+        reasons = [reason for _, reason in trace.opaque.values()]
+        self.assertEqual(reasons, ["may be launched from the device, uncounted"])
+        named = [call for call in trace.calls if call.signature in trace.opaque]
+        self.assertEqual(len(named), 2)  # one for each executable with that flag
 
     def test_the_job_sees_no_difference(self):
         for form in self.FORMS + ("conditional",):

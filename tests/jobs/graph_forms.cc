@@ -115,6 +115,24 @@ void Executables(Forms& forms) {
   forms.End(third, other);
 }
 
+// Under every flag that changes what an executable may be used for.
+void Variants(Forms& forms) {
+  int m = 416;
+  for (const unsigned flags : {unsigned{0}, unsigned{cudaGraphInstantiateFlagAutoFreeOnLaunch},
+                               unsigned{cudaGraphInstantiateFlagUseNodePriority},
+                               unsigned{cudaGraphInstantiateFlagDeviceLaunch}}) {
+    cudaGraph_t graph = forms.Products(m += 16, 2);
+    cudaGraphExec_t exec = nullptr;
+    jobs::Check(cudaGraphInstantiateWithFlags(&exec, graph, flags));
+    forms.Launch(exec, g_replays);
+    forms.End(exec, graph);
+    graph = forms.Products(m += 16, 1);
+    jobs::Check(cudaGraphInstantiate(&exec, graph, flags));
+    forms.Launch(exec, g_replays);
+    forms.End(exec, graph);
+  }
+}
+
 void Clone(Forms& forms) {
   cudaGraph_t graph = forms.Products(144, 3);
   cudaGraph_t clone = nullptr;
@@ -255,11 +273,12 @@ int main(int argc, char** argv) {
   const struct {
     const char* name;
     void (*run)(Forms&);
-  } all[] = {{"loop", Loop},       {"modes", Modes},
-             {"threads", Threads}, {"clone", Clone},
-             {"child", Child},     {"executables", Executables},
-             {"update", Update},   {"enabled", Enabled},
-             {"unused", Unused},   {"conditional", Conditional}};
+  } all[] = {{"loop", Loop},        {"modes", Modes},
+             {"threads", Threads},  {"clone", Clone},
+             {"child", Child},      {"executables", Executables},
+             {"update", Update},    {"enabled", Enabled},
+             {"unused", Unused},    {"conditional", Conditional},
+             {"variants", Variants}};
   if (argc > 2) g_replays = std::atoi(argv[2]);
   if (argc > 3) g_captures = std::atoi(argv[3]);
   for (const auto& form : all) {

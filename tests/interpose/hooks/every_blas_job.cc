@@ -127,6 +127,7 @@ const std::map<std::string, Caller>& Callers() {
      return CallAt(static_cast<MFU_TYPE_##signature(symbol)>(nullptr), address, beta); \
    }},
 #define MFU_CALLER_kCuda(symbol, signature)
+#define MFU_CALLER_kCupti(symbol, signature)
 #define MFU_CALLER_kCublasLt(symbol, signature)
 #define MFU_CALLER_kCudnn(symbol, signature)
 #define MFU_CALLER_kNccl(symbol, signature)

@@ -46,6 +46,11 @@ void Count(Counter counter, uint64_t by) {
 
 bool Observing() { return true; }
 bool HasSession() { return true; }
+void CountLaunch(uint64_t) {}
+void BeforeCuptiCall(const GraphCall& call) { Log("before %s", NameOf(call.entry)); }
+void AfterCuptiCall(const GraphCall& call, int status) {
+  Log("after %s %d", NameOf(call.entry), status);
+}
 void BeforeGraphCall(const GraphCall& call, OpenCall&) { Log("before %s", NameOf(call.entry)); }
 void AfterGraphCall(const GraphCall& call, OpenCall&, int status) {
   Log("after %s, status %d", NameOf(call.entry), status);

@@ -14,6 +14,7 @@ int EveryFunction() { return 0; }
 #define MFU_FAKE_kCublas(symbol) \
   __asm__(".globl " #symbol "\n.type " #symbol ", @function\n.set " #symbol ", EveryFunction\n");
 #define MFU_FAKE_kCuda(symbol)
+#define MFU_FAKE_kCupti(symbol)
 #define MFU_FAKE_kCublasLt(symbol)
 #define MFU_FAKE_kCudnn(symbol)
 #define MFU_FAKE_kNccl(symbol)
