@@ -1,9 +1,10 @@
 // Calls cublasGemmEx of a vendor that returns at once, and prints the median nanoseconds per call.
 //
-// Usage: bench_call_cost CALLS SHAPES PAUSE_US [graph]: CALLS calls in batches of 500 over SHAPES
-// distinct shapes, with a pause between batches so that the library's flusher can keep up. `graph`:
-// captures a hundred such calls instead, and the calls that are timed are launches of the graph.
-// Run with and without the preloaded library; the difference is its cost. bench/run does both.
+// Usage: bench_call_cost CALLS SHAPES PAUSE_US [graph|kernel]: CALLS calls in batches of 500 over
+// SHAPES distinct shapes, with a pause between batches so that the library's flusher can keep up.
+// `graph`: captures a hundred such calls instead, and the calls that are timed are launches of the
+// graph. `kernel`: after one such call, launches of kernels that no library of interest makes. Run
+// with and without the preloaded library; the difference is its cost. bench/run does both.
 #include <cublas_v2.h>
 #include <cuda.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 namespace {
@@ -49,13 +51,18 @@ int main(int argc, char** argv) {
   const int64_t calls = argc > 1 ? std::atoll(argv[1]) : 200'000;
   const int shapes = argc > 2 ? std::atoi(argv[2]) : 8;
   const unsigned pause_us = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 20'000;
-  const CUgraphExec exec = argc > 4 ? Capture(shapes) : nullptr;
+  const bool is_kernel = argc > 4 && std::strcmp(argv[4], "kernel") == 0;
+  const CUgraphExec exec = argc > 4 && !is_kernel ? Capture(shapes) : nullptr;
+  if (is_kernel) Multiply(128);
   std::vector<double> ns_per_call;
   for (int64_t done = 0; done < calls; done += kBatch) {
     const int64_t begin_ns = NowNs();
     for (int i = 0; i < kBatch; ++i) {
       if (exec != nullptr) {
         cuGraphLaunch(exec, nullptr);
+      } else if (is_kernel) {
+        const auto function = reinterpret_cast<CUfunction>(uintptr_t{0x4000} + 64u * (i % shapes));
+        cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr);
       } else {
         Multiply(128 * (1 + i % shapes));
       }
