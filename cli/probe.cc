@@ -14,6 +14,8 @@
 #include <cstring>
 #include <string>
 
+#include "trace/contract.h"
+
 namespace {
 
 template <typename Function>
@@ -71,7 +73,7 @@ void AskDriver() {
 void AskCupti() {
   void* cupti = nullptr;
   std::string why;
-  const char* named = std::getenv("MFUTRACE_CUPTI");
+  const char* named = std::getenv(mfutrace::trace::env::kCuptiPath);
   for (const char* name : {named, "libcupti.so.13", "libcupti.so.12"}) {
     if (cupti != nullptr || name == nullptr || *name == '\0') continue;
     cupti = dlopen(name, RTLD_NOW);

@@ -182,14 +182,30 @@ void TakeForeign(Flusher& flusher) {
   clock.taken_at_ns = MonotonicNs();
 }
 
-void FallBack(Session& session, const char* reason) {
-  const bool can_use_events = !session.options.has_one_connection || session.options.force_events;
-  ChangeTiming(session, can_use_events ? TimingBackend::kEvents : TimingBackend::kCount, reason);
+bool CanUseEvents(const Session& session) {
+  return !session.options.has_one_connection || session.options.force_events;
 }
 
+void FallBack(Session& session, const char* reason) {
+  const TimingBackend backend =
+      CanUseEvents(session) ? TimingBackend::kEvents : TimingBackend::kCount;
+  ChangeTiming(session, backend, reason);
+}
+
+// The flusher's, as is the text: it says too why there are no events instead.
 void Refuse(Session& session, const char* reason, bool may_pass) {
-  session.cupti.is_final = !may_pass;
-  if (session.clock.reason != reason) FallBack(session, reason);
+  CuptiClock& clock = session.cupti;
+  clock.is_final = !may_pass;
+  if (CanUseEvents(session)) {
+    if (session.clock.reason != reason) FallBack(session, reason);
+    return;
+  }
+  if (clock.refusal == reason && session.clock.reason == clock.refusal_text) return;
+  clock.refusal = reason;
+  Text(clock.refusal_text, sizeof clock.refusal_text)
+      .Add("CUDA_DEVICE_MAX_CONNECTIONS=1, and ")
+      .Add(reason);
+  FallBack(session, clock.refusal_text);
 }
 
 }  // namespace

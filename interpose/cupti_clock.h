@@ -36,8 +36,10 @@ struct CuptiClock {
   std::atomic<const cupti::Door*> door;  // set once CUPTI has started, and never taken back
   // Written by the flusher, and by whoever makes it give way.
   std::atomic<Stage> stage;
-  bool is_final;    // refused for good
-  bool is_running;  // as the flusher knows
+  bool is_final;           // refused for good
+  const char* refusal;     // the last one, where events cannot be used instead
+  char refusal_text[160];  // what the trace says of it
+  bool is_running;         // as the flusher knows
   const cupti::Door* found_door;
   int64_t retry_at_ns;
   // The flusher's.

@@ -29,8 +29,10 @@ inline constexpr char kDeviceLengths[] =
 inline constexpr char kSample[] = "MFUTRACE_SAMPLE";  // all | none | ON/PERIOD, e.g. 10s/60s
 inline constexpr char kOverheadBudget[] = "MFUTRACE_OVERHEAD_BUDGET";  // percent of the job's pace
 inline constexpr char kKernels[] = "MFUTRACE_KERNELS";  // sum | each: kernels of nobody's call
-inline constexpr char kQuiet[] = "MFUTRACE_QUIET";      // 1: say nothing on stderr
-inline constexpr char kRole[] = "MFUTRACE_ROLE";        // free text, e.g. prefill
+inline constexpr char kCuptiPath[] =
+    "MFUTRACE_CUPTI";                               // of libcupti, if not where the job finds it
+inline constexpr char kQuiet[] = "MFUTRACE_QUIET";  // 1: say nothing on stderr
+inline constexpr char kRole[] = "MFUTRACE_ROLE";    // free text, e.g. prefill
 
 // Of the tool alone: where `run` finds the library, if not beside itself.
 inline constexpr char kLibrary[] = "MFUTRACE_LIBRARY";

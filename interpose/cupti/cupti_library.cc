@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "interpose/text.h"
+#include "trace/contract.h"
 
 namespace mfutrace::interpose::cupti {
 namespace {
@@ -54,7 +55,7 @@ void* OpenCupti() {
   if (found.cupti[0] != '\0') {
     if (void* handle = dlopen(found.cupti, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD)) return handle;
   }
-  if (const char* path = std::getenv("MFUTRACE_CUPTI")) {
+  if (const char* path = std::getenv(trace::env::kCuptiPath)) {
     if (path[0] != '\0') return dlopen(path, RTLD_NOW | RTLD_LOCAL);  // asked for this one
   }
   constexpr const char* kMajors[] = {"13", "12"};

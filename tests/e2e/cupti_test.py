@@ -215,7 +215,9 @@ class Foreign(harness.JobTest):
 
     def test_idle_is_what_the_log_leaves(self):
         harness.require(harness.TOOL)
-        run = self.bench.good_job("gpt_train", *CONFIG, env=ENVIRONMENT)
+        # CUPTI is not there from the first call on; idle time is told where it was for 99 % of the window.
+        run = self.bench.good_job("gpt_train", *CONFIG[:-1], 600,
+                                  env={**ENVIRONMENT, "MFUTRACE_FLUSH_MS": "2"})
         report = run.report()
         told = report["ranks"][0]["idle_ns"]
         work = [(op.start_ns, op.end_ns) for op in run.log if op.kind not in ("event", "host")]

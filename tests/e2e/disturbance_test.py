@@ -38,6 +38,12 @@ class SafeEvents(harness.JobTest):
         print(f"hidden communication: {bare:.3f} without, {auto:.3f} in auto mode")
         self.assertAlmostEqual(auto, bare, delta=0.03)
         self.assertEqual([op for op in run.log if op.kind == "event"], [])
+        self.assertEqual(run.traces[0].facts["timing"], "cupti")
+
+        auto, run = self.overlap(CUDA_INJECTION64_PATH="/of/another/profiler.so")
+        print(f"in auto mode without CUPTI: {auto:.3f}")
+        self.assertAlmostEqual(auto, bare, delta=0.03)
+        self.assertEqual([op for op in run.log if op.kind == "event"], [])
         self.assertEqual(run.traces[0].facts["timing"], "count")
         harness.require(harness.TOOL)
         text = self.bench.tool("report", run.out, "--only", "quality").stdout.decode()

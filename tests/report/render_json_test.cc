@@ -91,9 +91,10 @@ void ExpectWindow(const json& object, const RunResult& result, const WindowSumma
 TEST(RenderJson, EveryFieldIsThatOfTheResult) {
   const RunResult result = test::TrainingRun();
   const json object = json::parse(RenderJson(result));
-  EXPECT_EQ(Keys(object), (std::set<std::string>{"schema", "run", "steady", "course", "lateness",
-                                                 "ranks", "steps", "ops", "communicators",
-                                                 "stragglers", "serving", "experts"}));
+  EXPECT_EQ(Keys(object),
+            (std::set<std::string>{"schema", "run", "steady", "course", "lateness", "ranks",
+                                   "steps", "ops", "communicators", "stragglers", "serving",
+                                   "experts", "other_kernels"}));
   EXPECT_TRUE(object["schema"].is_number_integer());
   EXPECT_EQ(object["schema"], 1);
   ExpectWindow(object["run"], result, result.run);
