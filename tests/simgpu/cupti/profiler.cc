@@ -282,7 +282,13 @@ std::vector<Profiler::Buffer> Profiler::Collect(std::unique_lock<std::mutex>* he
         ready_.clear();
         break;
       }
-      open_ = fresh;
+      // Another thread may have opened one meanwhile, and emptied the queue.
+      if (open_.data == nullptr) {
+        open_ = fresh;
+      } else {
+        done.push_back(fresh);
+      }
+      continue;
     }
     const std::vector<char>& bytes = ready_.front();
     const size_t room = (bytes.size() + 7) / 8 * 8;
