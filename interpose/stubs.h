@@ -14,7 +14,10 @@
 namespace mfutrace::interpose {
 
 inline constexpr uint32_t kRouteBits = 3;
-inline constexpr uint32_t kThunkCount = 1024;
+// One copy of every function; a program that looks up more is told apart by the counter of refused
+// thunks.
+inline constexpr uint32_t kThunkCount = 640;
+static_assert(kThunkCount >= kEntryCount);
 static_assert(kEntryCount << kRouteBits <= UINT16_MAX);  // a code fits into a thunk's 16 bits
 
 extern "C" {

@@ -120,7 +120,7 @@ mfu_stubs_begin:
         .hidden mfu_thunks_begin
 mfu_thunks_begin:
         .set    mfu_number, 0
-        .rept   1024                            /* stubs.h: kThunkCount */
+        .rept   640                             /* stubs.h: kThunkCount */
         mov     w16, #mfu_number
         b       mfu_thunk
         .set    mfu_number, mfu_number + 1

@@ -141,7 +141,7 @@ mfu_stubs_begin:
         .hidden mfu_thunks_begin
 mfu_thunks_begin:
         .set    mfu_number, 0
-        .rept   64                              /* stubs.h: kThunkCount / 16 */
+        .rept   40                              /* stubs.h: kThunkCount / 16 */
         .rept   16
         mfu_stub
         .endr
