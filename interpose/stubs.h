@@ -14,8 +14,8 @@
 namespace mfutrace::interpose {
 
 inline constexpr uint32_t kRouteBits = 3;
-// One copy of every function; a program that looks up more is told apart by the counter of refused
-// thunks.
+// Enough for one copy of every function. What is looked up beyond that goes by unobserved, and is
+// counted (kSlotsExhausted).
 inline constexpr uint32_t kThunkCount = 640;
 static_assert(kThunkCount >= kEntryCount);
 static_assert(kEntryCount << kRouteBits <= UINT16_MAX);  // a code fits into a thunk's 16 bits

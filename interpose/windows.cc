@@ -40,11 +40,17 @@ void PutWindow(Flusher& flusher, WindowEvent event, WindowReason reason, int64_t
   Put(flusher, BlockKind::kWindows, record);
 }
 
-void PutSequence(void* context, uint32_t communicator, uint32_t sequence) {
-  Flusher& flusher = *static_cast<Flusher*>(context);
-  if (communicator == 0 || communicator > flusher.communicators_written) return;
-  Put(flusher, BlockKind::kWindowSequences,
-      trace::WindowSequence{flusher.session->windows.number, communicator, sequence, 0});
+// Where communicators are just before a window opens; of more than these nothing is told.
+struct Sequences {
+  static constexpr uint32_t kMost = 128;
+  uint32_t count;
+  trace::WindowSequence kept[kMost];
+};
+
+void Keep(void* context, uint32_t communicator, uint32_t sequence) {
+  Sequences& sequences = *static_cast<Sequences*>(context);
+  if (communicator == 0 || sequences.count == Sequences::kMost) return;
+  sequences.kept[sequences.count++] = {0, communicator, sequence, 0};
 }
 
 void Open(Session& session, WindowReason reason, int64_t length_ns) {
@@ -150,12 +156,19 @@ void AdvanceWindows(Flusher& flusher, bool is_last) {
   }
   if (is_open) return;
   ResumeCupti(flusher);
+  Sequences sequences;
+  sequences.count = 0;
+  if (&ForEachSequence != nullptr) ForEachSequence(&Keep, &sequences);
   Open(session, WindowReason::kSchedule, plan.until_ns);
   WriteUntimed(flusher);
   WriteWindow(flusher);
   // Not of a window that opened before there was a file: its communicators begin in it.
-  if (session.windows.is_written && &ForEachSequence != nullptr) {
-    ForEachSequence(&PutSequence, &flusher);
+  if (!session.windows.is_written) return;
+  for (uint32_t i = 0; i < sequences.count; ++i) {
+    trace::WindowSequence& sequence = sequences.kept[i];
+    if (sequence.communicator > flusher.communicators_written) continue;
+    sequence.window = session.windows.number;
+    Put(flusher, BlockKind::kWindowSequences, sequence);
   }
 }
 

@@ -16,9 +16,10 @@
 namespace mfutrace::trace {
 namespace {
 
-// Records of single calls are what a size limit stops; everything else stays small.
+// Records of single calls and kernels are what a size limit stops; everything else stays small.
 bool IsLimited(BlockKind kind) {
-  return kind >= BlockKind::kCalls && kind <= BlockKind::kWideCalls;
+  return (kind >= BlockKind::kCalls && kind <= BlockKind::kWideCalls) ||
+         kind == BlockKind::kForeignRuns || kind == BlockKind::kForeignEach;
 }
 
 // The system call itself: as a function of the C library, fstat is only there since glibc 2.33.
