@@ -7,6 +7,7 @@
 // was closed.
 #include "interpose/cupti/tickets.h"
 
+#include "interpose/clock.h"
 #include "interpose/memory.h"
 
 namespace mfutrace::interpose::cupti {
@@ -151,6 +152,7 @@ void Tickets::Apply(Ticket& ticket, const DeviceWork& work) {
   ++ticket.works;
   ticket.is_graph |= work.is_graph;
   ticket.told_round = round_.load(std::memory_order_relaxed);
+  if (ticket.is_graph) ticket.told_ns = MonotonicNs();
   if (work.begin_ns == 0 && work.end_ns == 0) {
     ticket.has_lost_work = true;
     return;
@@ -243,9 +245,9 @@ TicketState Tickets::Read(uint32_t number, bool give_up, TicketReading* reading)
   const uint32_t age = round_.load(std::memory_order_relaxed) - closed;
   // A graph's launch may have any number of kernels: they are all there when no more have come.
   const uint32_t quiet = round_.load(std::memory_order_relaxed) - ticket.told_round;
-  const bool is_settled = ticket.is_graph
-                              ? quiet > kRoundsUntilSettled
-                              : seen_[ticket.thread] > ticket.order || age > kRoundsUntilSettled;
+  const bool is_settled =
+      ticket.is_graph ? quiet > kRoundsUntilSettled && MonotonicNs() - ticket.told_ns > kSettledNs
+                      : seen_[ticket.thread] > ticket.order || age > kRoundsUntilSettled;
   if (ticket.launches != 0 && ticket.works >= ticket.launches && (is_settled || give_up)) {
     if (ticket.has_lost_work || ticket.end_ns == 0) return TicketState::kUntimed;
     *reading = {ticket.begin_ns, ticket.end_ns, ticket.busy_ns, ticket.works};

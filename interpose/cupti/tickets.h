@@ -31,7 +31,9 @@ class Tickets {
   // Rounds of the flusher (a quarter of a second each by default) after which ...
   static constexpr uint32_t kRoundsUntilForeign = 2;  // work without a ticket has none
   static constexpr uint32_t kRoundsUntilSettled = 3;  // a closed ticket's launches are all known
-  static constexpr uint32_t kRoundsUntilEmpty = 12;   // a closed ticket without a launch has none
+  // At the end rounds are short, and a buffer may still be on its way on a thread of CUPTI's.
+  static constexpr int64_t kSettledNs = 40'000'000;
+  static constexpr uint32_t kRoundsUntilEmpty = 12;  // a closed ticket without a launch has none
   static constexpr uint32_t kRoundsUntilForgotten =
       240;  // a launch's kernel will not come any more
 
@@ -72,6 +74,7 @@ class Tickets {
     uint32_t launches;
     uint32_t works;
     uint32_t told_round;  // when the last of them came
+    int64_t told_ns;      // the same, of a graph's
     bool has_lost_work;
     bool is_graph;
     int64_t begin_ns;
