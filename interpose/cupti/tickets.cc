@@ -200,6 +200,8 @@ void Tickets::OnWork(uint32_t correlation, const DeviceWork& work) {
     return;
   }
   launch->state = LaunchState::kJoined;
+  launch->work = work;
+  launch->round = round_.load(std::memory_order_relaxed);
   if (Ticket* ticket = TicketOf(launch->external_id)) Apply(*ticket, work);
 }
 
@@ -213,8 +215,10 @@ uint32_t Tickets::Expire(bool is_last) {
       const uint32_t number = *link;
       Launch& launch = launches_[number];
       const uint32_t age = round - launch.round;
-      const uint32_t limit =
-          launch.state == LaunchState::kTicketKnown ? kRoundsUntilForgotten : kRoundsUntilForeign;
+      const bool may_have_more = launch.state == LaunchState::kJoined && launch.work.is_graph;
+      const uint32_t limit = launch.state == LaunchState::kTicketKnown ? kRoundsUntilForgotten
+                             : may_have_more                           ? kRoundsUntilEmpty
+                                                                       : kRoundsUntilForeign;
       if (age <= limit && !is_last) {
         link = &launch.next;
         continue;
