@@ -551,8 +551,8 @@ enum class WindowReason : uint8_t {
   kExit = 3,
 };
 
-// How many collectives had been called on a communicator just before a window opened, of at most 128
-// communicators. Behind the window.
+// How many collectives had been called on a communicator just before a window opened, of at most
+// 128 communicators. Behind the window.
 struct WindowSequence {
   uint32_t window;        // number
   uint32_t communicator;  // index

@@ -57,8 +57,8 @@ void NoteTimingChanges(const std::vector<TimingPeriod>& periods, int64_t start_n
     has_cupti = has_cupti || period.backend == "cupti";
   }
   if (text.empty()) return;
-  quality.notes.push_back(absl::StrCat(
-      file, ": timing changed to ", text, "; kernels of no call are known only while it was cupti"));
+  quality.notes.push_back(absl::StrCat(file, ": timing changed to ", text,
+                                       "; kernels of no call are known only while it was cupti"));
 }
 
 Work ForeignWork(Interval time, uint32_t stream, uint8_t family) {
