@@ -8,6 +8,7 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "cli/args.h"
+#include "cli/measure.h"
 #include "cli/verbs.h"
 #include "report/model/user_peaks.h"
 #include "report/render/json.h"
@@ -151,7 +152,18 @@ int PeaksVerb(int argc, char** argv) {
   app.add_option("--json", json, "write the table as JSON to this file (- = stdout)");
   app.add_option("--peaks", peaks_file, "peaks file (TOML); default ~/.config/mfutrace/peaks.toml");
   app.add_flag("-f,--force", force, "overwrite existing files");
+  bool measures = false;
+  MeasureOptions measure;
+  app.add_flag("--measure", measures,
+               "run dense products on a GPU here and append the rates to the peaks file");
+  app.add_option("--device", measure.device, "with --measure: which GPU (0)");
+  app.add_option("--rates", measure.rates, "with --measure: bf16,f16,f8,tf32,f32,f64_tensor,i8");
+  app.add_option("--seconds", measure.most_seconds, "with --measure: at most so long a format (5)");
   if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
+  if (measures) {
+    measure.peaks_file = peaks_file.empty() ? report::DefaultUserPeaksPath() : peaks_file;
+    return MeasurePeaks(measure);
+  }
 
   const absl::StatusOr<report::UserPeaks> user =
       peaks_file.empty() ? report::LoadDefaultUserPeaks() : report::LoadUserPeaks(peaks_file);

@@ -49,6 +49,7 @@ ROOMS = {
     "gate/print": (["report/render/units.h", "report/render/table.h", "report/render/json.h", "gate/"], VENDOR),
     "cli/": (["shapes/", "trace/contract.h", "trace/format.h", "trace/reader.h", "trace/dump.h",
               "report/", "gate/", "cli/"], VENDOR),
+    "probe/": (["shapes/peaks.h", "trace/contract.h", "probe/"], set()),
     # The simulated node is tests' independent witness: it may know nothing of the product.
     "tests/simgpu/": (["tests/simgpu/"], set()),
     "tests/jobs/": (["tests/jobs/"], set()),

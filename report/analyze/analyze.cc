@@ -515,6 +515,14 @@ absl::StatusOr<RunResult> Analyzer::Finish() {
   result.ops = MergeOps(devices, peak_of,
                         [&](const std::string& gpu) { return peaks.MemoryBytesPerSecond(gpu); });
   result.serving = MergeServing(devices, peaks);
+  for (const DeviceSummary& device : devices) {
+    if (!device.attention_recompute.has_value()) continue;
+    if (!result.attention_recompute.has_value()) result.attention_recompute.emplace();
+    result.attention_recompute->forward_calls += device.attention_recompute->forward_calls;
+    result.attention_recompute->backward_calls += device.attention_recompute->backward_calls;
+    result.attention_recompute->recomputed_calls += device.attention_recompute->recomputed_calls;
+    result.attention_recompute->flop += device.attention_recompute->flop;
+  }
   result.experts = MergeExperts(devices);
   result.exchanges = MergeExchanges(devices);
   NameOpaque(result.ops, result.quality);

@@ -150,6 +150,23 @@ std::optional<Peak> PeakTable::FindExactly(const std::string& gpu, shapes::PeakR
   return Peak{*flop_per_s, std::string(known->source)};
 }
 
+std::optional<Peak> PeakTable::FindMeasured(const std::string& gpu, shapes::PeakRate rate) const {
+  for (auto measured = user_peaks_.measured.rbegin(); measured != user_peaks_.measured.rend();
+       ++measured) {
+    if (measured->name != gpu || gpu.empty()) continue;
+    auto found = measured->flop_per_s.find(rate);
+    if (found == measured->flop_per_s.end() && rate == shapes::PeakRate::kF64Tensor) {
+      found = measured->flop_per_s.find(shapes::PeakRate::kF64);
+    }
+    if (found == measured->flop_per_s.end()) continue;
+    std::string source = measured->library;
+    if (!measured->when.empty())
+      absl::StrAppend(&source, source.empty() ? "" : ", ", measured->when);
+    return Peak{found->second, std::move(source)};
+  }
+  return std::nullopt;
+}
+
 std::optional<uint64_t> PeakTable::MemoryBytesPerSecond(const std::string& gpu) const {
   if (gpu.empty()) return std::nullopt;
   for (const UserGpu& user : user_peaks_.gpus) {
@@ -168,6 +185,32 @@ bool PeakTable::Knows(const std::string& gpu) const {
          std::any_of(user_peaks_.gpus.begin(), user_peaks_.gpus.end(),
                      [&](const UserGpu& user) { return user.name == gpu; });
 }
+
+namespace {
+
+// The same quotient against measured rates; unknown unless every format has one on every device.
+void UtilizeMeasured(std::span<const DeviceWindow> devices, const PeakTable& peaks,
+                     WindowSummary& summary) {
+  double mfu = 0;
+  for (const auto& [rate, model] : summary.flop.model_by_rate) {
+    if (model == 0) continue;
+    double capacity = 0;
+    for (const DeviceWindow& device : devices) {
+      const std::optional<Peak> peak = peaks.FindMeasured(device.gpu, rate);
+      if (!peak.has_value()) return;
+      capacity += static_cast<double>(device.window_ns) * static_cast<double>(peak->flop_per_s);
+      if (rate == summary.peak_rate) {
+        summary.measured_flop_per_s = peak->flop_per_s;
+        summary.measured_source = peak->source;
+      }
+    }
+    if (capacity <= 0) return;
+    mfu += static_cast<double>(model) * kNsPerSecond / capacity;
+  }
+  if (mfu > 0) summary.mfu_of_measured = mfu;
+}
+
+}  // namespace
 
 void Utilize(std::span<const DeviceWindow> devices, const PeakTable& peaks, WindowSummary& summary,
              std::vector<std::string>& notes) {
@@ -218,6 +261,7 @@ void Utilize(std::span<const DeviceWindow> devices, const PeakTable& peaks, Wind
       AddNote(notes, "devices differ in peak: the denominator is the sum of each one's own");
     }
   }
+  if (flop.executed_without_rate == 0) UtilizeMeasured(devices, peaks, summary);
   if (flop.executed_without_rate > 0) {
     const double share =
         static_cast<double>(flop.executed_without_rate) / static_cast<double>(*flop.executed);

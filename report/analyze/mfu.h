@@ -34,6 +34,8 @@ class PeakTable {
   // --peak, then the user's file, then the built-in table. An f64 tensor rate that a GPU does not
   // have is its plain f64 rate.
   std::optional<Peak> Find(const std::string& gpu, shapes::PeakRate rate) const;
+  // What `mfutrace peaks --measure` found on such a chip.
+  std::optional<Peak> FindMeasured(const std::string& gpu, shapes::PeakRate rate) const;
   // The user's file, then the built-in table.
   std::optional<uint64_t> MemoryBytesPerSecond(const std::string& gpu) const;
   // True if the user's file or the built-in table has the GPU.

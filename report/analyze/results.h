@@ -403,6 +403,14 @@ struct Sample {
   bool is_aligned = false;  // times of different ranks are comparable
 };
 
+// Attention within steps: forwards beyond one for each backward of their shape were computed again.
+struct AttentionRecompute {
+  uint64_t forward_calls = 0;
+  uint64_t backward_calls = 0;
+  uint64_t recomputed_calls = 0;
+  Flop flop = 0;
+};
+
 // HTA's own figures (whole microseconds, its rounding and trimming), for --compat hta.
 struct HtaCompat {
   int64_t compute_us = 0;
@@ -473,6 +481,7 @@ struct RunResult {
   Sample sample;
   // Of one device, by the formats in use; empty where devices differ or nobody knows.
   std::map<shapes::PeakRate, uint64_t> peaks;
+  std::optional<AttentionRecompute> attention_recompute;  // of runs with backward attention
 };
 
 }  // namespace mfutrace::report

@@ -97,6 +97,9 @@ void AddTokens(const Passes& passes, const Pass& pass, PhaseSums& sums) {
   if (!pass.is_one) return;
   ++sums.passes;
   sums.new_tokens += sequences.Queries();
+  for (const shapes::SequenceRun& run : sequences.runs) {
+    if (run.seq_q == 1) sums.generated += run.count;
+  }
   sums.tokens_are_bounds = sums.tokens_are_bounds || sequences.are_bounds;
   sums.context_is_known = sums.context_is_known && !sequences.are_bounds;
   const uint64_t keys = sequences.Keys();
@@ -124,6 +127,7 @@ void AddMarkedTokens(const ServingStep& step, PhaseSums& sums) {
       sums.context_is_known = false;
     }
   }
+  sums.generated += step.generation.queries;
   sums.sequences.push_back(static_cast<double>(step.context.requests + step.generation.requests));
   sums.kv_is_known = false;  // heads and widths are not in the marks
 }

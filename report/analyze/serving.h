@@ -30,6 +30,7 @@ struct PhaseSums {
   int64_t busy_ns = 0;
   int64_t span_ns = 0;
   uint64_t new_tokens = 0;
+  uint64_t generated = 0;  // sequences with one query
   uint64_t context_tokens = 0;
   bool tokens_are_bounds = false;  // sequences may be fewer, or shorter
   bool context_is_known = true;

@@ -236,11 +236,10 @@ RoleResult RoleOf(const std::string& role, std::span<const DeviceSummary> device
     if (replicas[i] != i) continue;
     for (const auto& [key, phase] : sums.phases) {
       if (key.first == sums.draft || key.second == Phase::kPrefill) continue;
-      const bool is_one_each = key.second == Phase::kDecode;
-      const bool is_exact = phase.passes_are_known && !phase.tokens_are_bounds;
       if (key.second == Phase::kVerify) continue;  // by growth, below
-      if (!is_one_each || !is_exact) tokens.reset();
-      if (tokens.has_value()) *tokens += phase.new_tokens;
+      const bool is_known = key.second != Phase::kUnknown || phase.attention_calls == 0;
+      if (!is_known || !phase.passes_are_known || phase.tokens_are_bounds) tokens.reset();
+      if (tokens.has_value()) *tokens += phase.generated;
     }
     if (sums.speculation.has_value() && tokens.has_value()) {
       const SpeculationResult& speculation = *sums.speculation;

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "report/analyze/attention_recompute.h"
 #include "report/analyze/comm.h"
 #include "report/analyze/mfu.h"
 #include "report/analyze/ops.h"
@@ -371,6 +372,7 @@ absl::StatusOr<DeviceSummary> Summarize(const Timeline& timeline, const PeakTabl
   SummarizeOps(timeline, calls_by_op, summary);
   SummarizeCommunicators(timeline, calls_by_op, summary);
   summary.traffic = TrafficShapesOf(timeline, steps);
+  SubtractAttentionRecompute(timeline, steps, summary);
   summary.experts = SummarizeExperts(timeline);
   summary.serving = SummarizeServing(timeline, RunWindow(timeline), peaks);
   summary.step_calls = StepCallsOf(timeline, steps);

@@ -115,6 +115,7 @@ struct DeviceSummary {
   std::vector<std::optional<shapes::PeakRate>> op_rates;  // of `ops`
   ServingSums serving;
   ExpertsOfDevice experts;
+  std::optional<AttentionRecompute> attention_recompute;
   DeviceStepCalls step_calls;
   std::map<std::string, std::string> versions;
   Quality quality;

@@ -158,11 +158,12 @@ void Describe(Archive& archive, Model& value) {
 template <typename Archive>
 void Describe(Archive& archive, PhaseSums& value) {
   auto& [attention_calls, calls, passes, passes_are_known, flop, bytes_least, rejected,
-         rejected_is_known, busy_ns, span_ns, new_tokens, context_tokens, tokens_are_bounds,
-         context_is_known, kv_bytes, kv_is_known, kv_is_bound, sequences, pass_ns] = value;
+         rejected_is_known, busy_ns, span_ns, new_tokens, generated, context_tokens,
+         tokens_are_bounds, context_is_known, kv_bytes, kv_is_known, kv_is_bound, sequences,
+         pass_ns] = value;
   archive(attention_calls, calls, passes, passes_are_known, flop, bytes_least, rejected,
           rejected_is_known, busy_ns, span_ns, new_tokens, context_tokens, tokens_are_bounds,
-          context_is_known, kv_bytes, kv_is_known, kv_is_bound, sequences, pass_ns);
+          context_is_known, kv_bytes, kv_is_known, kv_is_bound, sequences, pass_ns, generated);
 }
 
 template <typename Archive>
@@ -234,6 +235,12 @@ void Describe(Archive& archive, DeviceStepCalls& value) {
 }
 
 template <typename Archive>
+void Describe(Archive& archive, AttentionRecompute& value) {
+  auto& [forward_calls, backward_calls, recomputed_calls, flop] = value;
+  archive(forward_calls, backward_calls, recomputed_calls, flop);
+}
+
+template <typename Archive>
 void Describe(Archive& archive, Sampling& value) {
   auto& [asked, is_partial, host, device, calls_outside, timed_ns, timed_calls, untimed_ns,
          untimed_calls, cost_ppm, limit_ns] = value;
@@ -261,15 +268,15 @@ void Describe(Archive& archive, DeviceSummary& value) {
          times, flop, timed_flop, sampling, own_cost, steps, steps_are_marks, straddling, kernel_ns,
          communicators, communicator_times, exposed, collectives, waits, strategies, traffic,
          communicator_ops, communicator_bytes, communicator_bus_bytes, communicator_counted_ns, ops,
-         op_rates, serving, experts, step_calls, versions, quality, used_peaks, compat_hta,
-         other_kernels] = value;
+         op_rates, serving, experts, attention_recompute, step_calls, versions, quality, used_peaks,
+         compat_hta, other_kernels] = value;
   archive(source, path, host, command, gpu, timing, timing_reason, rank, device, pid,
           restart_attempt, world_size, is_empty, knowledge, clock_residual_ns, window_ns, times,
           flop, steps, steps_are_marks, straddling, kernel_ns, communicators, communicator_times,
           exposed, collectives, waits, strategies, traffic, communicator_ops, communicator_bytes,
           communicator_bus_bytes, communicator_counted_ns, ops, op_rates, serving, experts,
           step_calls, versions, quality, used_peaks, compat_hta, timed_ns, timed_flop, sampling,
-          own_cost, other_kernels);
+          own_cost, other_kernels, attention_recompute);
 }
 
 }  // namespace mfutrace::report

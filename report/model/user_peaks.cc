@@ -50,15 +50,28 @@ class FileReader {
     UserPeaks peaks;
     peaks.path = path_;
     for (const auto& [key, node] : root) {
-      if (key.str() != "gpu") {
-        return Error(key.source(), absl::StrCat("unknown key \"", View(key.str()),
-                                                "\"; a peaks file holds [[gpu]] tables"));
+      const bool is_measured = key.str() == "measured";
+      if (key.str() != "gpu" && !is_measured) {
+        return Error(key.source(),
+                     absl::StrCat("unknown key \"", View(key.str()),
+                                  "\"; a peaks file holds [[gpu]] and [[measured]] tables"));
       }
       const toml::array* gpus = node.as_array();
-      if (gpus == nullptr) return Error(node.source(), "gpu: expected tables headed [[gpu]]");
+      if (gpus == nullptr) {
+        return Error(node.source(), absl::StrCat(View(key.str()), ": expected tables headed [[",
+                                                 View(key.str()), "]]"));
+      }
       for (const toml::node& entry : *gpus) {
         const toml::table* table = entry.as_table();
-        if (table == nullptr) return Error(entry.source(), "gpu: expected a table");
+        if (table == nullptr) {
+          return Error(entry.source(), absl::StrCat(View(key.str()), ": expected a table"));
+        }
+        if (is_measured) {
+          absl::StatusOr<MeasuredGpu> measured = ReadMeasured(*table);
+          if (!measured.ok()) return measured.status();
+          peaks.measured.push_back(*std::move(measured));
+          continue;
+        }
         absl::StatusOr<UserGpu> gpu = ReadGpu(*table);
         if (!gpu.ok()) return gpu.status();
         peaks.gpus.push_back(*std::move(gpu));
@@ -97,7 +110,9 @@ class FileReader {
         if (!rate.ok()) return rate.status();
         gpu.memory_bytes_per_s = *rate;
       } else if (name == "peak_flop_per_s") {
-        if (absl::Status status = ReadPeaks(node, gpu); !status.ok()) return status;
+        if (absl::Status status = ReadRates(node, View(name), gpu.peak_flop_per_s); !status.ok()) {
+          return status;
+        }
       } else {
         return Error(key.source(),
                      absl::StrCat("unknown key \"", View(name),
@@ -114,10 +129,42 @@ class FileReader {
     return gpu;
   }
 
-  absl::Status ReadPeaks(const toml::node& node, UserGpu& gpu) {
+  absl::StatusOr<MeasuredGpu> ReadMeasured(const toml::table& table) {
+    MeasuredGpu gpu;
+    for (const auto& [key, node] : table) {
+      const std::string_view name = key.str();
+      if (name == "name" || name == "library" || name == "when") {
+        const std::optional<std::string> text = node.value<std::string>();
+        if (!text.has_value() || text->empty()) {
+          return Error(node.source(), absl::StrCat(View(name), ": expected a text in quotes"));
+        }
+        (name == "name" ? gpu.name : name == "when" ? gpu.when : gpu.library) = *text;
+        continue;
+      }
+      // Clocks and power stand beside the rates for people.
+      std::map<shapes::PeakRate, uint64_t> beside;
+      if (name != "flop_per_s" && name != "clock_mhz" && name != "power_w") {
+        return Error(
+            key.source(),
+            absl::StrCat("unknown key \"", View(name),
+                         "\"; known: name, flop_per_s, clock_mhz, power_w, library, when"));
+      }
+      absl::Status status =
+          ReadRates(node, View(name), name == "flop_per_s" ? gpu.flop_per_s : beside);
+      if (!status.ok()) return status;
+    }
+    if (gpu.name.empty()) {
+      return Error(table.source(), "measured without a name (as `nvidia-smi -L` prints it)");
+    }
+    return gpu;
+  }
+
+  absl::Status ReadRates(const toml::node& node, absl::string_view what,
+                         std::map<shapes::PeakRate, uint64_t>& rates) {
     const toml::table* peaks = node.as_table();
     if (peaks == nullptr) {
-      return Error(node.source(), "peak_flop_per_s: expected a table like { bf16 = 989.4e12 }");
+      return Error(node.source(),
+                   absl::StrCat(what, ": expected a table like { bf16 = 989.4e12 }"));
     }
     for (const auto& [key, value] : *peaks) {
       const std::optional<shapes::PeakRate> rate = RateNamed(key.str());
@@ -127,7 +174,7 @@ class FileReader {
       }
       const absl::StatusOr<uint64_t> flop_per_s = ReadRate(value, View(key.str()));
       if (!flop_per_s.ok()) return flop_per_s.status();
-      gpu.peak_flop_per_s[*rate] = *flop_per_s;
+      rates[*rate] = *flop_per_s;
     }
     return absl::OkStatus();
   }

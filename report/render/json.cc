@@ -131,6 +131,8 @@ std::string WindowText(const RunResult& result, const WindowSummary& window) {
       .Add("peak_flop_per_s", Value(window.peak_flop_per_s))
       .Add("mfu", Value(window.mfu))
       .Add("hfu", Value(window.hfu))
+      .Add("mfu_of_measured", Value(window.mfu_of_measured))
+      .Add("measured_flop_per_s", Value(window.measured_flop_per_s))
       .Add("timing", TextOrNull(result.timing))
       .Add("sampling", SamplingText(result.sampling))
       .Add("own_cost", OwnCostText(result.own_cost))
@@ -364,6 +366,7 @@ std::string RenderJson(const RunResult& result) {
   add("course", Array(result.course, CourseText));
   add("lateness", LatenessText(result.lateness));
   add("other_kernels", Array(result.other_kernels, OtherKernelText));
+  add("attention_recompute", AttentionRecomputeText(result.attention_recompute));
   if (!result.compat_hta.empty()) add("compat_hta", Array(result.compat_hta, HtaText));
   text += "\n}\n";
   return text;

@@ -167,4 +167,14 @@ std::string ExpertsText(const RunResult& result) {
       .Text();
 }
 
+std::string AttentionRecomputeText(const std::optional<AttentionRecompute>& sums) {
+  if (!sums.has_value()) return "null";
+  return Object()
+      .Add("forward_calls", Value(sums->forward_calls))
+      .Add("backward_calls", Value(sums->backward_calls))
+      .Add("recomputed_calls", Value(sums->recomputed_calls))
+      .Add("flop", Value(sums->flop))
+      .Text();
+}
+
 }  // namespace mfutrace::report

@@ -1,4 +1,5 @@
-// The JSON of inference and of experts: keys "serving" and "experts" of docs/JSON.md. Called by
+// The JSON of inference, experts and recomputed attention: keys "serving", "experts" and
+// "attention_recompute" of docs/JSON.md. Called by
 // json.cc.
 #pragma once
 
@@ -11,5 +12,6 @@ namespace mfutrace::report {
 
 std::string ServingText(const std::optional<ServingResult>& serving);
 std::string ExpertsText(const RunResult& result);
+std::string AttentionRecomputeText(const std::optional<AttentionRecompute>& sums);
 
 }  // namespace mfutrace::report

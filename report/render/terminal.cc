@@ -248,6 +248,13 @@ void Page::Utilization() {
   Labelled("HFU", PadRight(Percent(window_.hfu), 10) + RateText(window_.flop.executed) +
                       "   executed FLOPs, recomputation counted");
   Labelled("peak", PeakText());
+  if (window_.mfu_of_measured.has_value() && window_.measured_flop_per_s.has_value()) {
+    Labelled("of measured",
+             PadRight(Percent(window_.mfu_of_measured), 10) +
+                 Fixed(static_cast<double>(*window_.measured_flop_per_s) / kTera, 1) +
+                 " TFLOP/s that dense products reached on this chip (" + window_.measured_source +
+                 ")");
+  }
   // Formats that change the figure; a stray f32 product does not.
   if (window_.mfu_single_peak.has_value() &&
       Percent(window_.mfu) != Percent(window_.mfu_single_peak)) {
@@ -266,6 +273,12 @@ void Page::Utilization() {
   if (window_.flop.executed_bound > 0) {
     Labelled("", Percent(BoundShare(window_.flop)) +
                      " of the executed FLOPs are upper bounds (≤): lengths or masks not known");
+  }
+  const std::optional<AttentionRecompute>& attention = result_.attention_recompute;
+  if (attention.has_value() && attention->recomputed_calls > 0) {
+    Labelled("", "of " + std::to_string(attention->forward_calls) + " attention forwards " +
+                     std::to_string(attention->recomputed_calls) + " are recompute: " +
+                     Si(static_cast<double>(attention->flop), "FLOP") + " in HFU, not in MFU");
   }
   ImpossibleLine();
 }

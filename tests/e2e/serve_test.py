@@ -1,7 +1,9 @@
 """Inference on the simulated node: the report's phases, tokens and FLOPs against what job_serve itself counted,
 query by query, and against the simulator's log. Lengths, page tables and offsets lie in GPU memory."""
 
+import gzip
 import json
+import re
 
 import harness
 
@@ -67,6 +69,9 @@ class WithLengths(ServeTest):
     def test_chunks_are_mixed_with_decodes(self):
         run, truth, report = self.serve("--requests", 12, "--chunk", 32, "--seed", 5, env=LENGTHS)
         self.assertIn("target mixed", truth["phases"])
+        role, = report["serving"]["roles"]
+        self.assertEqual(role["tokens_out"], sum(truth["phases"].get(f"target {phase}", {}).get("generated", 0)
+                                                 for phase in ("decode", "mixed")))
         self.assert_phases_are_the_jobs(truth, report)
         self.assertEqual(report["run"]["flop_executed"], self.counted(run))
 
@@ -174,6 +179,39 @@ class Disaggregated(ServeTest):
             self.assertEqual(phases[role, role]["flop_executed"], truth["flop"])
             self.assertEqual(phases[role, role]["new_tokens"], truth["tokens"])
         self.assertEqual([role["role"] for role in report["serving"]["roles"]], ["decode", "prefill"])
+
+
+class ImportedMarks(harness.JobTest):
+    """Profiles of vLLM, whose own marks say what a step ran (their names are read here by other means)."""
+
+    def test_phases_of_real_traces(self):
+        traces = sorted((harness.SHARED / "traces").glob("*vllm*.json.gz"))
+        harness.require(harness.TOOL, *(traces or [harness.SHARED / "traces/vllm.json.gz"]))
+        for path in traces:
+            with self.subTest(path.name):
+                events = json.loads(gzip.open(path).read())["traceEvents"]
+                marks = [e["name"] for e in events if e.get("cat") == "user_annotation"
+                         and e["name"].startswith("execute_")]
+                shapes = [e["args"]["Input Dims"] for e in events
+                          if e.get("cat") == "cpu_op" and e["name"] == "aten::mm"]
+                report = json.loads(self.bench.tool("report", path, "--json", "-").stdout)
+                phases = report["serving"]["phases"]
+                self.assertEqual(sum(p["passes"] for p in phases), len(marks))
+                tokens = requests = 0
+                for mark in marks:
+                    found = re.findall(r"_(?:context|generation)_(\d+)\(sq(\d+)sk", mark)
+                    requests += sum(int(n) for n, _ in found)
+                    tokens += sum(int(q) for _, q in found)
+                    kind = "mixed" if all(int(n) for n, _ in found) else \
+                        "decode" if int(found[1][0]) else "prefill"
+                    self.assertIn(kind, {p["phase"] for p in phases})
+                self.assertEqual(sum(p["new_tokens"] for p in phases), tokens)
+                self.assertEqual(sum(p["sequences"]["mean"] * p["passes"] for p in phases), requests)
+                flop = sum(2 * a[0] * a[1] * b[1] for a, b, *_ in shapes)
+                self.assertEqual(sum(p["flop_executed"] for p in phases), flop)
+                for phase in phases:
+                    self.assertIsNone(phase["kv_bytes_read"])
+                self.assertTrue(report["serving"]["notes"])
 
 
 if __name__ == "__main__":

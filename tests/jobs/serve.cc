@@ -129,9 +129,11 @@ class Server {
       for (const auto& [name, truth] : decoder->truth()) {
         std::printf(
             "%s\"%s\": {\"passes\": %llu, \"attention_calls\": %llu, \"tokens\": %llu, "
+            "\"generated\": %llu, "
             "\"context\": %llu, \"flop\": %llu, \"kv_bytes\": %llu}",
             comma, name.c_str(), Wide(truth.passes), Wide(truth.attention_calls),
-            Wide(truth.tokens), Wide(truth.context), Wide(truth.flop), Wide(truth.kv_bytes));
+            Wide(truth.tokens), Wide(truth.generated), Wide(truth.context), Wide(truth.flop),
+            Wide(truth.kv_bytes));
         comma = ", ";
       }
     }

@@ -106,6 +106,7 @@ void Decoder::Count(const std::string& phase, const std::vector<Share>& shares, 
   uint64_t pairs = 0;
   for (const Share& share : shares) {
     truth.tokens += static_cast<uint64_t>(share.queries);
+    if (share.queries == 1) ++truth.generated;
     truth.context += static_cast<uint64_t>(share.keys - share.queries);
     for (int query = 0; query < share.queries; ++query) {
       pairs += static_cast<uint64_t>(share.keys - share.queries + query + 1);

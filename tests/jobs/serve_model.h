@@ -39,6 +39,7 @@ struct PhaseTruth {
   uint64_t passes = 0;
   uint64_t attention_calls = 0;
   uint64_t tokens = 0;
+  uint64_t generated = 0;  // sequences with one query
   uint64_t context = 0;
   uint64_t flop = 0;
   uint64_t kv_bytes = 0;

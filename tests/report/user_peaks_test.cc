@@ -49,6 +49,26 @@ peak_flop_per_s = { tf32 = 1e12 }
   EXPECT_EQ(peaks->gpus[1].source, peaks->path);
 }
 
+TEST(UserPeaks, MeasuredRatesStandBesideTheTables) {
+  const absl::StatusOr<UserPeaks> peaks = Parse(R"(
+[[measured]]
+name = "X"
+flop_per_s = { bf16 = 7e14 }
+clock_mhz = { bf16 = 1700 }
+power_w = { bf16 = 690 }
+library = "libcublas.so.13"
+when = "2026-12-01"
+)");
+  ASSERT_TRUE(peaks.ok()) << peaks.status();
+  EXPECT_TRUE(peaks->gpus.empty());
+  ASSERT_EQ(peaks->measured.size(), 1u);
+  EXPECT_EQ(peaks->measured[0].flop_per_s.at(PeakRate::kBf16), 700'000'000'000'000u);
+  EXPECT_EQ(peaks->measured[0].when, "2026-12-01");
+  EXPECT_EQ(ErrorOf("[[measured]]\nname = \"X\"\npeak = 1\n")
+                .find("peaks.toml:3:1: unknown key \"peak\""),
+            0u);
+}
+
 TEST(UserPeaks, ErrorsNameLineAndColumn) {
   EXPECT_EQ(ErrorOf("[[gpu]]\nname = \"X\"\npeak_flop_per_s = { bf61 = 1e12 }\n")
                 .find("peaks.toml:3:21: unknown rate \"bf61\""),

@@ -1,10 +1,6 @@
-// mfutrace-probe: what only a program that can load CUDA's libraries can ask, for `mfutrace
-// doctor`, which is linked statically. Prints lines of fields between tabs; loads the driver and
-// CUPTI, links neither.
-//
-//   driver  VERSION                     or  driver  missing  WHY
-//   device  ORDINAL  NAME  CAPABILITY
-//   cupti   PATH  VERSION  free|taken   or  cupti   missing  WHY
+// See survey.h. Prints lines of fields between tabs; loads the driver and CUPTI, links neither.
+#include "probe/survey.h"
+
 #include <dlfcn.h>
 #include <link.h>
 
@@ -16,6 +12,7 @@
 
 #include "trace/contract.h"
 
+namespace mfutrace::probe {
 namespace {
 
 template <typename Function>
@@ -73,7 +70,7 @@ void AskDriver() {
 void AskCupti() {
   void* cupti = nullptr;
   std::string why;
-  const char* named = std::getenv(mfutrace::trace::env::kCuptiPath);
+  const char* named = std::getenv(trace::env::kCuptiPath);
   for (const char* name : {named, "libcupti.so.13", "libcupti.so.12"}) {
     if (cupti != nullptr || name == nullptr || *name == '\0') continue;
     cupti = dlopen(name, RTLD_NOW);
@@ -104,8 +101,10 @@ void AskCupti() {
 
 }  // namespace
 
-int main() {
+int Survey() {
   AskDriver();
   AskCupti();
   return 0;
 }
+
+}  // namespace mfutrace::probe
